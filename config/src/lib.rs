@@ -1,0 +1,1 @@
+//! LiteLLM's config.yaml, read into what Dragoman does with it.

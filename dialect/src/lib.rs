@@ -1,0 +1,1 @@
+//! Translation between OpenAI's API and each provider's: bytes in, bytes out.

@@ -1,0 +1,1 @@
+//! Envoy's resources out of a topology: clusters, routes, listeners, secrets, the bootstrap.

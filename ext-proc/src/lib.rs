@@ -1,0 +1,1 @@
+//! The service beside Envoy: admission, control plane, settlement and ledger.

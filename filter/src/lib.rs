@@ -1,0 +1,1 @@
+//! The proxy-wasm filter: edge and upstream roles over a Host trait.

@@ -1,0 +1,1 @@
+//! Decisions, pure and synchronous: keys, budgets, limits, prices and plans.

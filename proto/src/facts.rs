@@ -1,0 +1,215 @@
+//! What the edge filter states about a request, in headers that only it may set.
+
+use crate::{Operation, names};
+
+/// The facts of one request: all that the service learns of it. Never a word of the prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The model that the client asked for; `None` when it named none (`completion_model` decides).
+    pub model: Option<String>,
+    /// The endpoint.
+    pub operation: Operation,
+    /// Whether the client wants a stream.
+    pub stream: bool,
+    /// Estimated input tokens.
+    pub prompt_tokens: u64,
+    /// An upper bound of the input tokens.
+    pub prompt_bound: u64,
+    /// The output tokens that the client allows per choice, when it says so.
+    pub max_tokens: Option<u64>,
+    /// How many choices (or images) the client wants; 1 when it says nothing.
+    pub choices: u32,
+    /// The client's `user` field.
+    pub user: Option<String>,
+    /// The path as received.
+    pub path: String,
+    /// Routing wishes in the body, which LiteLLM's clients send.
+    pub overrides: Overrides,
+}
+
+/// Routing wishes of a client, taken out of the body (they are never forwarded).
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Overrides {
+    /// Aliases to fall back to, in place of the configured ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallbacks: Option<Vec<String>>,
+    /// No fallbacks for this request.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disable_fallbacks: bool,
+    /// Retries within the alias, in place of the configured number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub num_retries: Option<u32>,
+    /// Milliseconds for an attempt, in place of the configured timeout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Tags for the ledger.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+}
+
+/// Facts that do not read back: the edge filter is missing, or another version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FactsError {
+    /// A header is not there.
+    #[error("header {0} is missing")]
+    Missing(&'static str),
+    /// A header does not parse.
+    #[error("header {0} does not parse")]
+    Malformed(&'static str),
+}
+
+impl Facts {
+    /// The headers that state these facts.
+    pub fn to_headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            (names::OPERATION, self.operation.as_str().to_owned()),
+            (names::STREAM, self.stream.to_string()),
+            (names::PROMPT_TOKENS, self.prompt_tokens.to_string()),
+            (names::PROMPT_BOUND, self.prompt_bound.to_string()),
+            (names::PATH, percent_encode(&self.path)),
+        ];
+        if let Some(model) = &self.model {
+            headers.push((names::MODEL, percent_encode(model)));
+        }
+        if let Some(max) = self.max_tokens {
+            headers.push((names::MAX_TOKENS, max.to_string()));
+        }
+        if self.choices != 1 {
+            headers.push((names::CHOICES, self.choices.to_string()));
+        }
+        if let Some(user) = &self.user {
+            headers.push((names::USER, percent_encode(user)));
+        }
+        if self.overrides != Overrides::default() {
+            let json = serde_json::to_string(&self.overrides).unwrap_or_default();
+            headers.push((names::OVERRIDES, percent_encode(&json)));
+        }
+        headers
+    }
+
+    /// Reads the facts back; `get` looks a header up by its lower-case name.
+    pub fn from_headers<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Self, FactsError> {
+        fn number<T: std::str::FromStr>(
+            name: &'static str,
+            text: Option<&str>,
+        ) -> Result<Option<T>, FactsError> {
+            text.map(|t| t.parse().map_err(|_| FactsError::Malformed(name)))
+                .transpose()
+        }
+        let require = |name: &'static str| get(name).ok_or(FactsError::Missing(name));
+        let text = |name: &'static str| {
+            get(name)
+                .map(|t| percent_decode(t).ok_or(FactsError::Malformed(name)))
+                .transpose()
+        };
+        let count =
+            |name: &'static str| number::<u64>(name, get(name))?.ok_or(FactsError::Missing(name));
+        Ok(Self {
+            model: text(names::MODEL)?,
+            operation: Operation::parse(require(names::OPERATION)?)
+                .ok_or(FactsError::Malformed(names::OPERATION))?,
+            stream: require(names::STREAM)? == "true",
+            prompt_tokens: count(names::PROMPT_TOKENS)?,
+            prompt_bound: count(names::PROMPT_BOUND)?,
+            max_tokens: number(names::MAX_TOKENS, get(names::MAX_TOKENS))?,
+            choices: number(names::CHOICES, get(names::CHOICES))?.unwrap_or(1),
+            user: text(names::USER)?,
+            path: text(names::PATH)?.ok_or(FactsError::Missing(names::PATH))?,
+            overrides: match text(names::OVERRIDES)? {
+                Some(json) => serde_json::from_str(&json)
+                    .map_err(|_| FactsError::Malformed(names::OVERRIDES))?,
+                None => Overrides::default(),
+            },
+        })
+    }
+}
+
+/// Any text as a header value: what is not a visible ASCII character, and `%`, becomes `%XX`.
+fn percent_encode(text: &str) -> String {
+    use std::fmt::Write;
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_graphic() && byte != b'%' {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+fn percent_decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digit = |b: u8| {
+                char::from(b)
+                    .to_digit(16)
+                    .and_then(|d| u8::try_from(d).ok())
+            };
+            let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
+            bytes.push(high << 4 | low);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read_back(facts: &Facts) -> Result<Facts, FactsError> {
+        let headers: HashMap<_, _> = facts.to_headers().into_iter().collect();
+        Facts::from_headers(|name| headers.get(name).map(String::as_str))
+    }
+
+    prop_compose! {
+        fn any_facts()(
+            model in proptest::option::of(".*"),
+            operation in proptest::sample::select(&Operation::ALL[..]),
+            stream: bool,
+            prompt_tokens: u64,
+            prompt_bound: u64,
+            max_tokens in proptest::option::of(any::<u64>()),
+            choices: u32,
+            user in proptest::option::of(".*"),
+            path in ".*",
+            fallbacks in proptest::option::of(proptest::collection::vec(".*", 0..3)),
+        ) -> Facts {
+            let overrides = Overrides { fallbacks, ..Overrides::default() };
+            Facts {
+                model, operation, stream, prompt_tokens, prompt_bound, max_tokens, choices, user,
+                path, overrides,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn facts_survive_their_headers(facts in any_facts()) {
+            prop_assert_eq!(read_back(&facts), Ok(facts));
+        }
+
+        #[test]
+        fn header_values_are_visible_ascii(facts in any_facts()) {
+            for (name, value) in facts.to_headers() {
+                prop_assert!(value.bytes().all(|b| b.is_ascii_graphic()), "{}: {}", name, value);
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_header_is_named() {
+        assert_eq!(
+            Facts::from_headers(|_| None),
+            Err(FactsError::Missing(names::OPERATION))
+        );
+    }
+}

@@ -1,0 +1,23 @@
+//! The contract between the filter, Envoy and the service.
+//!
+//! Whatever crosses a process boundary is named and encoded here, once, so that the two ends cannot
+//! drift apart: the headers in which the edge filter states its facts, the metadata in which the
+//! service answers, the report that an attempt leaves for the ledger, the configuration that the
+//! filter is given, and the one error shape that clients see.
+
+mod admission;
+mod config;
+mod error;
+mod facts;
+pub mod names;
+mod operation;
+mod plan;
+mod report;
+
+pub use admission::{Admission, AdmissionError};
+pub use config::{Dialect, EdgeConfig, FilterConfig, Quirks, UpstreamConfig};
+pub use error::{ApiError, ClientDialect, ErrorKind};
+pub use facts::{Facts, FactsError, Overrides};
+pub use operation::Operation;
+pub use plan::Plan;
+pub use report::{AttemptReport, Outcome, Usage, UsageSource};

@@ -1,0 +1,154 @@
+//! What one attempt leaves for the ledger; `dragoman/v1/report.proto` is its definition, and a test
+//! holds the two together.
+
+/// What one attempt leaves for the ledger.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct AttemptReport {
+    /// From 1; a later attempt's report replaces an earlier one's in filter state.
+    #[prost(uint32, tag = "1")]
+    pub attempt: u32,
+    /// The deployment's id.
+    #[prost(string, tag = "2")]
+    pub deployment: String,
+    /// How far the attempt came.
+    #[prost(enumeration = "Outcome", tag = "3")]
+    pub outcome: i32,
+    /// What it used so far.
+    #[prost(message, optional, tag = "4")]
+    pub usage: Option<Usage>,
+    /// Who counted.
+    #[prost(enumeration = "UsageSource", tag = "5")]
+    pub usage_source: i32,
+    /// The provider's HTTP status; 0 when none arrived.
+    #[prost(uint32, tag = "6")]
+    pub provider_status: u32,
+    /// OpenAI's error code, or type; empty when none.
+    #[prost(string, tag = "7")]
+    pub error_code: String,
+    /// Parameters that were dropped.
+    #[prost(string, repeated, tag = "8")]
+    pub dropped: Vec<String>,
+    /// Our error's HTTP status, for an attempt that failed; 0 otherwise.
+    #[prost(uint32, tag = "9")]
+    pub error_status: u32,
+}
+
+/// How far an attempt came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum Outcome {
+    /// Nothing is known.
+    Unspecified = 0,
+    /// The request was sent; no meaningful answer yet.
+    Sent = 1,
+    /// The answer has begun. As the last word: the client left, or the connection broke.
+    Streaming = 2,
+    /// The answer ended as it should.
+    Complete = 3,
+    /// The provider failed before the first token; another deployment may not.
+    Failed = 4,
+    /// The provider failed after the first token.
+    Broken = 5,
+    /// The request cannot be expressed in this dialect, or the provider finds it invalid.
+    Rejected = 6,
+}
+
+/// Who counted the usage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum UsageSource {
+    /// There is no usage.
+    Unspecified = 0,
+    /// The provider.
+    Provider = 1,
+    /// We did, because the provider sent none (or not yet).
+    Estimated = 2,
+}
+
+/// Units that a provider charges for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, prost::Message)]
+pub struct Usage {
+    /// All input tokens, those from and to a cache included.
+    #[prost(uint64, tag = "1")]
+    pub input_tokens: u64,
+    /// Of these: read from a cache.
+    #[prost(uint64, tag = "2")]
+    pub cached_tokens: u64,
+    /// Of these: written to a cache.
+    #[prost(uint64, tag = "3")]
+    pub cache_write_tokens: u64,
+    /// Of the input tokens: audio.
+    #[prost(uint64, tag = "4")]
+    pub audio_input_tokens: u64,
+    /// All output tokens, reasoning included.
+    #[prost(uint64, tag = "5")]
+    pub output_tokens: u64,
+    /// Of these: reasoning.
+    #[prost(uint64, tag = "6")]
+    pub reasoning_tokens: u64,
+    /// Of these: audio.
+    #[prost(uint64, tag = "7")]
+    pub audio_output_tokens: u64,
+    /// Images made.
+    #[prost(uint64, tag = "8")]
+    pub images: u64,
+    /// Milliseconds of audio heard or made, where charged by time.
+    #[prost(uint64, tag = "9")]
+    pub audio_ms: u64,
+    /// Characters of input, where charged by character.
+    #[prost(uint64, tag = "10")]
+    pub characters: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+    use prost_reflect::{DynamicMessage, prost_types};
+
+    use super::*;
+
+    fn schema() -> prost_reflect::DescriptorPool {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let set = protox::compile(["dragoman/v1/report.proto"], [root]).unwrap();
+        let set = prost_types::FileDescriptorSet::decode(set.encode_to_vec().as_slice()).unwrap();
+        prost_reflect::DescriptorPool::from_file_descriptor_set(set).unwrap()
+    }
+
+    #[test]
+    fn a_report_is_encoded_as_its_proto_file_says() {
+        let report = AttemptReport {
+            attempt: 2,
+            deployment: "abc".into(),
+            outcome: Outcome::Broken.into(),
+            usage: Some(Usage {
+                input_tokens: 1,
+                cached_tokens: 2,
+                cache_write_tokens: 3,
+                audio_input_tokens: 4,
+                output_tokens: 5,
+                reasoning_tokens: 6,
+                audio_output_tokens: 7,
+                images: 8,
+                audio_ms: 9,
+                characters: 10,
+            }),
+            usage_source: UsageSource::Estimated.into(),
+            provider_status: 200,
+            error_code: "overloaded_error".into(),
+            dropped: vec!["seed".into(), "n".into()],
+            error_status: 503,
+        };
+        let descriptor = schema()
+            .get_message_by_name("dragoman.v1.AttemptReport")
+            .unwrap();
+        let read = DynamicMessage::decode(descriptor, report.encode_to_vec().as_slice()).unwrap();
+        assert_eq!(
+            read.to_text_format(),
+            "attempt:2,deployment:\"abc\",outcome:BROKEN,usage{input_tokens:1,cached_tokens:2,\
+             cache_write_tokens:3,audio_input_tokens:4,output_tokens:5,reasoning_tokens:6,\
+             audio_output_tokens:7,images:8,audio_ms:9,characters:10},usage_source:ESTIMATED,\
+             provider_status:200,error_code:\"overloaded_error\",dropped:[\"seed\",\"n\"],\
+             error_status:503"
+        );
+    }
+}

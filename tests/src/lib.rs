@@ -1,0 +1,1 @@
+//! End to end, against the real Envoy and scripted providers.
