@@ -31,6 +31,34 @@ pub struct AttemptReport {
     /// Our error's HTTP status, for an attempt that failed; 0 otherwise.
     #[prost(uint32, tag = "9")]
     pub error_status: u32,
+    /// Milliseconds since the epoch when the attempt began; 0 when not known.
+    #[prost(uint64, tag = "10")]
+    pub started_ms: u64,
+    /// Milliseconds from then to this report.
+    #[prost(uint64, tag = "11")]
+    pub elapsed_ms: u64,
+    /// Milliseconds from the start to the first meaningful event; 0 when none came.
+    #[prost(uint64, tag = "12")]
+    pub first_token_ms: u64,
+    /// The last reports of the attempts before this one, in order, each without its own `earlier`:
+    /// filter state is shared by a request's attempts and outlives them, where Envoy's log of an
+    /// attempt carries neither filter state nor metadata.
+    #[prost(message, repeated, tag = "13")]
+    pub earlier: Vec<Self>,
+}
+
+impl AttemptReport {
+    /// A new attempt's report, which keeps what `previous`, the last report of the attempt before
+    /// it, has to say.
+    #[must_use]
+    pub fn following(mut previous: Self) -> Self {
+        let mut earlier = std::mem::take(&mut previous.earlier);
+        earlier.push(previous);
+        Self {
+            earlier,
+            ..Self::default()
+        }
+    }
 }
 
 /// How far an attempt came.
@@ -137,6 +165,13 @@ mod tests {
             error_code: "overloaded_error".into(),
             dropped: vec!["seed".into(), "n".into()],
             error_status: 503,
+            started_ms: 11,
+            elapsed_ms: 12,
+            first_token_ms: 13,
+            earlier: vec![AttemptReport {
+                attempt: 1,
+                ..AttemptReport::default()
+            }],
         };
         let descriptor = schema()
             .get_message_by_name("dragoman.v1.AttemptReport")
@@ -148,7 +183,18 @@ mod tests {
              cache_write_tokens:3,audio_input_tokens:4,output_tokens:5,reasoning_tokens:6,\
              audio_output_tokens:7,images:8,audio_ms:9,characters:10},usage_source:ESTIMATED,\
              provider_status:200,error_code:\"overloaded_error\",dropped:[\"seed\",\"n\"],\
-             error_status:503"
+             error_status:503,started_ms:11,elapsed_ms:12,first_token_ms:13,earlier:[{attempt:1}]"
         );
+    }
+
+    #[test]
+    fn a_third_attempt_keeps_the_first_and_the_second() {
+        let attempt = |attempt, report| AttemptReport { attempt, ..report };
+        let first = attempt(1, AttemptReport::default());
+        let second = attempt(2, AttemptReport::following(first));
+        let third = AttemptReport::following(second);
+        let numbers: Vec<_> = third.earlier.iter().map(|report| report.attempt).collect();
+        assert_eq!(numbers, [1, 2]);
+        assert!(third.earlier.iter().all(|report| report.earlier.is_empty()));
     }
 }
