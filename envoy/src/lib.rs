@@ -1,1 +1,29 @@
-//! Envoy's resources out of a topology: clusters, routes, listeners, secrets, the bootstrap.
+//! Envoy's resources out of a topology: clusters, routes, listeners, secrets, and the bootstrap.
+//!
+//! Pure functions. The service turns its configuration into a [`Topology`], and [`Snapshot::build`]
+//! turns that into what ADS serves; [`bootstrap`] makes the static part that Envoy starts with.
+
+mod any;
+mod bootstrap;
+mod cluster;
+mod filters;
+mod listener;
+mod local_reply;
+mod priority_group;
+mod route;
+mod secret;
+mod snapshot;
+mod topology;
+
+pub use bootstrap::bootstrap;
+pub use cluster::cluster_name;
+pub use snapshot::{Resource, ResourceType, Snapshot};
+pub use topology::{
+    Address, Credential, Endpoint, FilterModule, Listeners, Services, TlsCertificate, Topology,
+    Upstream,
+};
+
+/// Cluster of the service's gRPC: ADS, ext_proc and access logs.
+pub const SERVICE_GRPC_CLUSTER: &str = "dragoman.grpc";
+/// Cluster of the service's HTTP: the endpoints that it answers itself, and the filter module.
+pub const SERVICE_HTTP_CLUSTER: &str = "dragoman.http";

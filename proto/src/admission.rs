@@ -48,6 +48,13 @@ pub struct Admission {
     /// Whether a reservation waits to be settled.
     #[serde(rename = "r", default, skip_serializing_if = "std::ops::Not::not")]
     pub reserved: bool,
+    /// Per attempt: what the `*` of its wildcard deployment stands for, empty when it has none.
+    /// Omitted when no attempt has one.
+    #[serde(rename = "w", default, skip_serializing_if = "Vec::is_empty")]
+    pub captured: Vec<String>,
+    /// Per attempt: how many fallback aliases lie before it. Omitted when there are no fallbacks.
+    #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<u32>,
 }
 
 /// An admission that does not read back.
@@ -60,6 +67,12 @@ impl Admission {
     pub const FIELD: &'static str = "admission";
     /// The metadata field that holds the request id alone, for response headers.
     pub const REQUEST_ID_FIELD: &'static str = "request_id";
+
+    /// The metadata field that says whose API the client speaks, for Envoy's own replies; there is
+    /// only one value, [`Admission::ANTHROPIC`].
+    pub const CLIENT_FIELD: &'static str = "client";
+    /// The client speaks Anthropic's API.
+    pub const ANTHROPIC: &'static str = "anthropic";
 
     /// The wire form.
     pub fn encode(&self) -> String {
@@ -92,6 +105,8 @@ mod tests {
             end_user: None,
             tags: vec!["a,b".into()],
             reserved: true,
+            captured: vec![String::new(), "gpt-4o".into()],
+            fallbacks: vec![0, 1],
         };
         assert_eq!(
             Admission::decode(admission.encode().as_bytes()).unwrap(),

@@ -37,6 +37,9 @@ pub const REQUEST_ID: &str = "x-dragoman-request-id";
 /// On a response: parameters that the target cannot express and that were dropped, comma-separated.
 pub const DROPPED: &str = "x-dragoman-dropped-params";
 
+/// On a response of the upstream filter that has no body: the body that the edge filter gives it.
+pub const BODILESS: &str = "x-dragoman-body";
+
 /// Dynamic metadata namespace of the plan, read by the `priority_group` cluster specifier.
 pub const PLAN_NAMESPACE: &str = "dragoman.plan";
 /// Dynamic metadata namespace of the [`Admission`](crate::Admission).

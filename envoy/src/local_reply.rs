@@ -1,0 +1,178 @@
+//! Envoy's own replies, in the error contract: the status that fits, OpenAI's shape or Anthropic's.
+
+use dragoman_proto::{Admission, ApiError, ClientDialect, ErrorKind, names};
+use envoy_types::pb::envoy::config::accesslog::v3::access_log_filter::FilterSpecifier;
+use envoy_types::pb::envoy::config::accesslog::v3::comparison_filter::Op;
+use envoy_types::pb::envoy::config::accesslog::v3::{
+    AccessLogFilter, AndFilter, ComparisonFilter, ExtensionFilter, HeaderFilter, MetadataFilter,
+    OrFilter, ResponseFlagFilter, StatusCodeFilter, extension_filter,
+};
+use envoy_types::pb::envoy::config::core::v3::data_source::Specifier;
+use envoy_types::pb::envoy::config::core::v3::substitution_format_string::Format;
+use envoy_types::pb::envoy::config::core::v3::{
+    DataSource, RuntimeUInt32, SubstitutionFormatString,
+};
+use envoy_types::pb::envoy::config::route::v3::{
+    HeaderMatcher, header_matcher::HeaderMatchSpecifier,
+};
+use envoy_types::pb::envoy::extensions::access_loggers::filters::cel::v3::ExpressionFilter;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
+    LocalReplyConfig, ResponseMapper,
+};
+use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use envoy_types::pb::envoy::r#type::matcher::v3::value_matcher;
+use envoy_types::pb::envoy::r#type::matcher::v3::{
+    MetadataMatcher, RegexMatcher, StringMatcher, ValueMatcher, metadata_matcher,
+};
+use envoy_types::pb::google::protobuf::{BoolValue, UInt32Value};
+use envoy_types::util::pack_any;
+
+/// Which of Envoy's replies a mapping is for.
+enum Cause {
+    /// Any of these response flags.
+    Flags(&'static [&'static str]),
+    /// Response code details that begin so.
+    Details(&'static str),
+    /// This status.
+    Status(u32),
+}
+
+/// First match wins. Replies of our own filter and service match none of these, or say the same.
+const MAPPINGS: &[(Cause, ErrorKind, &str)] = &[
+    (
+        Cause::Details("ext_proc"),
+        ErrorKind::Unavailable,
+        "the gateway's service (dragoman) cannot be reached by its Envoy; try again",
+    ),
+    (
+        Cause::Details("wasm"),
+        ErrorKind::Internal,
+        "the gateway's filter failed on this request",
+    ),
+    (Cause::Flags(&["UT", "UMSDR"]), ErrorKind::Timeout, "the provider did not answer in time"),
+    (
+        Cause::Flags(&["UH", "NR", "NC"]),
+        ErrorKind::Unavailable,
+        "no provider for this request can be reached",
+    ),
+    (
+        Cause::Flags(&["UPE"]),
+        ErrorKind::BadGateway,
+        "the provider's answer is not valid HTTP",
+    ),
+    (
+        Cause::Flags(&["UF", "UC", "UR", "LR", "URX", "UO", "OM"]),
+        ErrorKind::Unavailable,
+        "the provider cannot be reached, or closed the connection before it answered",
+    ),
+    (Cause::Flags(&["SI"]), ErrorKind::Timeout, "the stream was idle for too long"),
+    (
+        Cause::Flags(&["DPE"]),
+        ErrorKind::InvalidRequest,
+        "the request is not valid HTTP",
+    ),
+    (Cause::Status(413), ErrorKind::TooLarge, "the request body is larger than this gateway accepts"),
+    (Cause::Status(408), ErrorKind::RequestTimeout, "the request did not arrive in time"),
+];
+
+/// The mappings of the connection manager.
+pub(crate) fn local_replies() -> LocalReplyConfig {
+    let mappers = MAPPINGS.iter().flat_map(|(cause, kind, message)| {
+        let error = ApiError::new(*kind, *message);
+        [
+            mapper(and(filter(cause), anthropic_client()), &error, ClientDialect::Anthropic),
+            mapper(filter(cause), &error, ClientDialect::OpenAi),
+        ]
+    });
+    LocalReplyConfig { mappers: mappers.collect(), ..LocalReplyConfig::default() }
+}
+
+fn mapper(filter: AccessLogFilter, error: &ApiError, dialect: ClientDialect) -> ResponseMapper {
+    let body = String::from_utf8(error.body(dialect)).unwrap_or_default();
+    ResponseMapper {
+        filter: Some(filter),
+        status_code: Some(UInt32Value { value: error.status().into() }),
+        body_format_override: Some(SubstitutionFormatString {
+            content_type: "application/json".to_owned(),
+            format: Some(Format::TextFormatSource(DataSource {
+                specifier: Some(Specifier::InlineString(body)),
+                ..DataSource::default()
+            })),
+            ..SubstitutionFormatString::default()
+        }),
+        ..ResponseMapper::default()
+    }
+}
+
+fn filter(cause: &Cause) -> AccessLogFilter {
+    specifier(match cause {
+        Cause::Flags(flags) => FilterSpecifier::ResponseFlagFilter(ResponseFlagFilter {
+            flags: flags.iter().map(ToString::to_string).collect(),
+        }),
+        Cause::Details(prefix) => FilterSpecifier::ExtensionFilter(ExtensionFilter {
+            name: "envoy.access_loggers.extension_filters.cel".to_owned(),
+            config_type: Some(extension_filter::ConfigType::TypedConfig(pack_any(
+                ExpressionFilter {
+                    expression: format!("response.code_details.startsWith('{prefix}')"),
+                    ..ExpressionFilter::default()
+                },
+            ))),
+        }),
+        Cause::Status(status) => FilterSpecifier::StatusCodeFilter(StatusCodeFilter {
+            comparison: Some(ComparisonFilter {
+                op: Op::Eq.into(),
+                value: Some(RuntimeUInt32 {
+                    default_value: *status,
+                    runtime_key: "dragoman.unused".to_owned(),
+                }),
+            }),
+        }),
+    })
+}
+
+/// The client speaks Anthropic's API: by its path until the request is admitted, by the admission
+/// from then on (the upstream filter rewrites the path).
+fn anthropic_client() -> AccessLogFilter {
+    let path = FilterSpecifier::HeaderFilter(HeaderFilter {
+        header: Some(HeaderMatcher {
+            name: ":path".to_owned(),
+            header_match_specifier: Some(HeaderMatchSpecifier::StringMatch(StringMatcher {
+                match_pattern: Some(MatchPattern::SafeRegex(RegexMatcher {
+                    regex: ".*/messages(/count_tokens)?/?(\\?.*)?".to_owned(),
+                    ..RegexMatcher::default()
+                })),
+                ..StringMatcher::default()
+            })),
+            ..HeaderMatcher::default()
+        }),
+    });
+    let admission = FilterSpecifier::MetadataFilter(MetadataFilter {
+        matcher: Some(MetadataMatcher {
+            filter: names::ADMISSION_NAMESPACE.to_owned(),
+            path: vec![metadata_matcher::PathSegment {
+                segment: Some(metadata_matcher::path_segment::Segment::Key(
+                    Admission::CLIENT_FIELD.to_owned(),
+                )),
+            }],
+            value: Some(ValueMatcher {
+                match_pattern: Some(value_matcher::MatchPattern::StringMatch(StringMatcher {
+                    match_pattern: Some(MatchPattern::Exact(Admission::ANTHROPIC.to_owned())),
+                    ..StringMatcher::default()
+                })),
+            }),
+            invert: false,
+        }),
+        match_if_key_not_found: Some(BoolValue { value: false }),
+    });
+    specifier(FilterSpecifier::OrFilter(OrFilter {
+        filters: vec![specifier(path), specifier(admission)],
+    }))
+}
+
+fn and(one: AccessLogFilter, other: AccessLogFilter) -> AccessLogFilter {
+    specifier(FilterSpecifier::AndFilter(AndFilter { filters: vec![one, other] }))
+}
+
+fn specifier(specifier: FilterSpecifier) -> AccessLogFilter {
+    AccessLogFilter { filter_specifier: Some(specifier) }
+}

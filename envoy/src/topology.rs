@@ -1,0 +1,116 @@
+//! What the resources are built from.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dragoman_proto::UpstreamConfig;
+
+/// Everything that Envoy needs to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Topology {
+    /// Where clients connect.
+    pub listeners: Listeners,
+    /// Where Envoy finds the service.
+    pub services: Services,
+    /// The wasm module.
+    pub filter: FilterModule,
+    /// The deployments, one cluster each.
+    pub upstreams: Vec<Upstream>,
+    /// A path under which everything is also served; empty for none.
+    pub root_path: String,
+    /// The largest request body, in bytes.
+    pub max_body_bytes: u32,
+    /// How long a stream may be silent before Envoy gives it up: longer than any attempt's timeout.
+    pub idle_timeout: Duration,
+    /// The file of CA certificates that providers are verified against, as Envoy sees it.
+    pub ca_file: PathBuf,
+}
+
+/// Where clients connect.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listeners {
+    /// Plain HTTP.
+    pub http: Option<SocketAddr>,
+    /// HTTPS, with the certificate that it shows.
+    pub https: Option<(SocketAddr, TlsCertificate)>,
+}
+
+/// A certificate chain and its key, PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TlsCertificate {
+    /// The chain, leaf first.
+    pub chain_pem: String,
+    /// The private key.
+    pub key_pem: String,
+}
+
+impl std::fmt::Debug for TlsCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TlsCertificate(…)")
+    }
+}
+
+/// Where Envoy finds the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Services {
+    /// ADS, ext_proc and access logs.
+    pub grpc: Address,
+    /// Its own HTTP endpoints and the filter module.
+    pub http: Address,
+}
+
+/// An address that Envoy connects to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// Host (a name or an IP address) and port.
+    Tcp(String, u16),
+    /// A Unix domain socket.
+    Unix(PathBuf),
+}
+
+/// The wasm module that Envoy fetches from the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilterModule {
+    /// Path on the service's HTTP.
+    pub path: String,
+    /// SHA-256 of the module, lower-case hex.
+    pub sha256: String,
+}
+
+/// One deployment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upstream {
+    /// What the upstream filter is told.
+    pub config: UpstreamConfig,
+    /// Where the provider is.
+    pub endpoint: Endpoint,
+    /// The provider's key; none when the provider wants none, or none is configured.
+    pub credential: Option<Credential>,
+}
+
+/// Where a provider is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Whether it is spoken to over TLS.
+    pub tls: bool,
+    /// A name or an IP address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// A provider's key, as it goes into a header.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// The header's name, lower-case.
+    pub header: String,
+    /// The header's value, with `Bearer ` where the provider wants it.
+    pub value: String,
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credential({}: …)", self.header)
+    }
+}

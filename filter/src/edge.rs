@@ -1,0 +1,172 @@
+//! The edge role: reads the client's request once, refuses what cannot be one, states the facts.
+
+use std::rc::Rc;
+
+use dragoman_dialect::edge;
+use dragoman_proto::{ApiError, ClientDialect, EdgeConfig, ErrorKind, Facts, Operation, names};
+
+use crate::{Flow, Host, path};
+
+/// One request at the edge.
+#[derive(Debug)]
+pub struct Edge {
+    config: Rc<EdgeConfig>,
+    request: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Not an operation, or answered already: nothing to do.
+    Passing,
+    /// Waiting for the whole body.
+    Reading(Box<Reading>),
+}
+
+#[derive(Debug)]
+struct Reading {
+    operation: Operation,
+    path: String,
+    model: Option<String>,
+    content_type: Option<String>,
+    /// Bytes of the body so far.
+    size: usize,
+}
+
+impl Edge {
+    /// A request that has just begun.
+    pub fn new(config: Rc<EdgeConfig>) -> Self {
+        Self { config, request: State::Passing }
+    }
+
+    /// The client's headers are here.
+    pub fn on_request_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Flow {
+        strip_internal(host);
+        let Some(received) = host.request_header(":path") else { return Flow::Continue };
+        let route = path::route(&received, &self.config.root_path);
+        if route.path != received {
+            host.set_request_header(":path", Some(route.path));
+        }
+        let Some(operation) = route.operation else { return Flow::Continue };
+        if host.request_header(":method").as_deref() != Some("POST") {
+            return Flow::Continue;
+        }
+        if let Err(error) = self.readable(host, end_of_stream) {
+            return self.refuse(host, operation, &error);
+        }
+        self.request = State::Reading(Box::new(Reading {
+            operation,
+            model: route.model.map(str::to_owned),
+            content_type: host.request_header("content-type"),
+            path: received,
+            size: 0,
+        }));
+        Flow::Pause
+    }
+
+    /// `buffered` bytes of the body are here.
+    pub fn on_request_body(&mut self, host: &impl Host, buffered: usize, end_of_stream: bool) -> Flow {
+        let State::Reading(reading) = &mut self.request else { return Flow::Continue };
+        reading.size = buffered;
+        let operation = reading.operation;
+        if buffered as u64 > self.config.max_body_bytes {
+            let error = too_large(self.config.max_body_bytes);
+            return self.refuse(host, operation, &error);
+        }
+        if end_of_stream { self.admit(host) } else { Flow::Pause }
+    }
+
+    /// The body is whole, and trailers follow it.
+    pub fn on_request_trailers(&mut self, host: &impl Host) -> Flow {
+        self.admit(host)
+    }
+
+    /// Response headers on their way to the client. An upstream error that came without a body gets
+    /// one here, because a body cannot be added to a response that has none.
+    pub fn on_response_headers(&self, host: &impl Host) -> Flow {
+        let Some(body) = host.response_header(names::BODILESS) else { return Flow::Continue };
+        let status = host.response_header(":status").and_then(|s| s.parse().ok()).unwrap_or(502);
+        let retry_after = host.response_header("retry-after");
+        let deployment = host.response_header(names::DEPLOYMENT);
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(retry_after.as_deref().map(|value| ("retry-after", value)));
+        headers.extend(deployment.as_deref().map(|value| (names::DEPLOYMENT, value)));
+        host.reply(status, &headers, body.as_bytes());
+        Flow::Pause
+    }
+
+    /// Whether the body can be read at all, as far as the headers tell.
+    fn readable(&self, host: &impl Host, end_of_stream: bool) -> Result<(), ApiError> {
+        if end_of_stream {
+            return Err(ApiError::invalid("the request has no body; send a JSON object"));
+        }
+        if let Some(encoding) = host.request_header("content-encoding")
+            && !encoding.eq_ignore_ascii_case("identity")
+        {
+            return Err(ApiError::new(
+                ErrorKind::UnsupportedMedia,
+                "a compressed request body is not accepted; send it without content-encoding",
+            ));
+        }
+        let length = host.request_header("content-length").and_then(|l| l.parse::<u64>().ok());
+        if length.is_some_and(|length| length > self.config.max_body_bytes) {
+            return Err(too_large(self.config.max_body_bytes));
+        }
+        Ok(())
+    }
+
+    /// Reads the whole body and states the facts.
+    fn admit(&mut self, host: &impl Host) -> Flow {
+        let State::Reading(reading) = std::mem::replace(&mut self.request, State::Passing) else {
+            return Flow::Continue;
+        };
+        let body = host.request_body(reading.size);
+        let inspected =
+            edge::inspect(reading.operation, &reading.path, reading.content_type.as_deref(), &body);
+        match inspected {
+            Ok(facts) => {
+                state(host, Facts { model: reading.model.or(facts.model), ..facts });
+                Flow::Continue
+            }
+            Err(error) => self.refuse(host, reading.operation, &error),
+        }
+    }
+
+    fn refuse(&mut self, host: &impl Host, operation: Operation, error: &ApiError) -> Flow {
+        self.request = State::Passing;
+        reply(host, operation.client_dialect(), error);
+        Flow::Pause
+    }
+}
+
+/// Answers the client with `error`.
+pub(crate) fn reply(host: &impl Host, dialect: ClientDialect, error: &ApiError) {
+    let extra = error.headers();
+    let mut headers = vec![("content-type", "application/json")];
+    headers.extend(extra.iter().map(|(name, value)| (*name, value.as_str())));
+    host.reply(error.status(), &headers, &error.body(dialect));
+}
+
+fn state(host: &impl Host, facts: Facts) {
+    for (name, value) in facts.to_headers() {
+        host.set_request_header(name, Some(&value));
+    }
+}
+
+fn too_large(cap: u64) -> ApiError {
+    ApiError::new(
+        ErrorKind::TooLarge,
+        format!("the request body is larger than the {} MiB that this gateway accepts", cap >> 20),
+    )
+}
+
+/// Removes headers that only this gateway may set, and those that steer Envoy's router.
+fn strip_internal(host: &impl Host) {
+    for (name, _) in host.request_headers() {
+        if name.starts_with(names::HEADER_PREFIX) || name.starts_with("x-envoy-") {
+            host.set_request_header(&name, None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+//! What a filter needs of Envoy.
+
+/// Whether Envoy goes on with the stream or waits for the filter's next callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// Pass on what there is.
+    Continue,
+    /// Keep headers and body back.
+    Pause,
+}
+
+/// Envoy, as one callback of one stream sees it. Names are lower-case; a call that Envoy refuses is
+/// as if nothing were there, because a filter must never trap.
+pub trait Host {
+    /// All request headers, pseudo headers included.
+    fn request_headers(&self) -> Vec<(String, Vec<u8>)>;
+    /// One request header; `None` also when it is not UTF-8.
+    fn request_header(&self, name: &str) -> Option<String>;
+    /// Sets a request header, or removes it.
+    fn set_request_header(&self, name: &str, value: Option<&str>);
+    /// Replaces all request headers, pseudo headers included.
+    fn replace_request_headers(&self, headers: &[(&str, &str)]);
+    /// The first `size` bytes of the buffered request body.
+    fn request_body(&self, size: usize) -> Vec<u8>;
+    /// Replaces the buffered request body.
+    fn replace_request_body(&self, body: &[u8]);
+
+    /// One response header; `None` also when it is not UTF-8.
+    fn response_header(&self, name: &str) -> Option<String>;
+    /// Replaces all response headers, pseudo headers included.
+    fn replace_response_headers(&self, headers: &[(&str, &str)]);
+    /// The first `size` bytes of the response body at hand.
+    fn response_body(&self, size: usize) -> Vec<u8>;
+    /// Replaces the response body at hand.
+    fn replace_response_body(&self, body: &[u8]);
+
+    /// A property of the stream or of dynamic metadata.
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
+    /// Sets a property, which access loggers see as filter state `wasm.<name>`.
+    fn set_property(&self, name: &str, value: &[u8]);
+
+    /// Milliseconds since the epoch.
+    fn now_ms(&self) -> u64;
+    /// Answers the client at once, past the router.
+    fn reply(&self, status: u16, headers: &[(&str, &str)], body: &[u8]);
+    /// A warning in Envoy's log. Never a word of a body, never a credential.
+    fn warn(&self, message: &str);
+}

@@ -1,0 +1,308 @@
+//! The upstream role: one attempt, interpreted for one provider.
+//!
+//! Request headers are shared by attempts, so everything that an earlier attempt or the client left
+//! is replaced by an allowlist; what this role needs to know comes from metadata. Response headers
+//! are held until the answer's first meaningful event, so that a failure inside a 200 can still
+//! become a status that the router retries.
+
+use std::rc::Rc;
+
+use dragoman_dialect::{Head, ResponseHead, ResponseTranslator, Translated};
+use dragoman_proto::{
+    Admission, ApiError, AttemptReport, ClientDialect, ErrorKind, Outcome, UpstreamConfig, Usage, names,
+};
+use prost::Message;
+
+use crate::{Flow, Host, edge};
+
+/// Output tokens by which a running estimate must grow before it is reported again: a client that
+/// leaves a stream is charged within this many tokens of what was sent to it.
+const REPORT_STEP: u64 = 16;
+
+/// One attempt.
+#[derive(Debug)]
+pub struct Upstream {
+    config: Rc<UpstreamConfig>,
+    state: State,
+    client: ClientDialect,
+    released: bool,
+    /// Fallback aliases before this attempt.
+    fallbacks: u32,
+    /// What the access log is told, with the attempts before this one.
+    report: AttemptReport,
+    out: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The request is being read.
+    Request { size: usize },
+    /// The request went out.
+    Sent(dragoman_dialect::ResponseContext),
+    /// The answer is coming in.
+    Response(Box<ResponseTranslator>),
+    /// Nothing more to do.
+    Done,
+}
+
+impl Upstream {
+    /// An attempt that has just begun.
+    pub fn new(config: Rc<UpstreamConfig>) -> Self {
+        Self {
+            config,
+            state: State::Request { size: 0 },
+            client: ClientDialect::OpenAi,
+            released: false,
+            fallbacks: 0,
+            report: AttemptReport::default(),
+            out: Vec::new(),
+        }
+    }
+
+    /// The request's headers are here, as the client or an earlier attempt left them.
+    pub fn on_request_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Flow {
+        if end_of_stream { self.send(host) } else { Flow::Pause }
+    }
+
+    /// `buffered` bytes of the client's body are here.
+    pub fn on_request_body(&mut self, host: &impl Host, buffered: usize, end_of_stream: bool) -> Flow {
+        let State::Request { size } = &mut self.state else { return Flow::Continue };
+        *size = buffered;
+        if end_of_stream { self.send(host) } else { Flow::Pause }
+    }
+
+    /// The body is whole, and trailers follow it.
+    pub fn on_request_trailers(&mut self, host: &impl Host) -> Flow {
+        self.send(host)
+    }
+
+    /// The provider's response headers are here.
+    pub fn on_response_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Flow {
+        let State::Sent(context) = std::mem::replace(&mut self.state, State::Done) else {
+            return Flow::Continue;
+        };
+        let header = |name| host.response_header(name);
+        let status = header(":status").and_then(|s| s.parse().ok()).unwrap_or(0);
+        let (content_type, encoding, retry_after) =
+            (header("content-type"), header("content-encoding"), header("retry-after"));
+        let head = ResponseHead {
+            status,
+            content_type: content_type.as_deref(),
+            content_encoding: encoding.as_deref(),
+            retry_after: retry_after.as_deref(),
+        };
+        self.state = State::Response(Box::new(ResponseTranslator::new(context, &head)));
+        if end_of_stream { self.answer_without_body(host) } else { Flow::Pause }
+    }
+
+    /// `size` bytes of the provider's answer are here.
+    pub fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Flow {
+        let State::Response(translator) = &mut self.state else { return Flow::Continue };
+        self.out.clear();
+        translator.feed(&host.response_body(size), end_of_stream, &mut self.out);
+        let head = translator.head().cloned();
+        self.update_report(host, end_of_stream);
+        match head {
+            Some(head) => {
+                if !self.released {
+                    self.released = true;
+                    let length = end_of_stream.then_some(self.out.len());
+                    self.release(host, &head, length, None);
+                }
+                host.replace_response_body(&self.out);
+                Flow::Continue
+            }
+            None => {
+                host.replace_response_body(b"");
+                Flow::Pause
+            }
+        }
+    }
+
+    /// The provider's answer ended with trailers.
+    pub fn on_response_trailers(&mut self, host: &impl Host) -> Flow {
+        if self.released {
+            self.on_response_body(host, 0, true);
+            return Flow::Continue;
+        }
+        self.answer_without_body(host)
+    }
+
+    /// Translates the request and sends it on its way.
+    fn send(&mut self, host: &impl Host) -> Flow {
+        let State::Request { size } = std::mem::replace(&mut self.state, State::Done) else {
+            return Flow::Continue;
+        };
+        self.begin_report(host);
+        match self.translate(host, size) {
+            Ok(translated) => {
+                self.forward(host, size, translated);
+                self.write_report(host);
+                Flow::Continue
+            }
+            Err(error) => {
+                self.reject(host, &error);
+                Flow::Pause
+            }
+        }
+    }
+
+    fn translate(&mut self, host: &impl Host, size: usize) -> Result<Translated, ApiError> {
+        let metadata = ["metadata", "filter_metadata", names::ADMISSION_NAMESPACE, Admission::FIELD];
+        let admission = host
+            .property(&metadata)
+            .and_then(|wire| Admission::decode(&wire).ok())
+            .ok_or_else(|| ApiError::new(ErrorKind::Internal, "the request was not admitted"))?;
+        self.client = admission.operation.client_dialect();
+        let nth = usize::try_from(self.report.attempt.saturating_sub(1)).unwrap_or_default();
+        self.fallbacks = admission.fallbacks.get(nth).copied().unwrap_or_default();
+        let captured = admission.captured.get(nth).filter(|captured| !captured.is_empty());
+        if let Some(captured) = captured {
+            let mut config = UpstreamConfig::clone(&self.config);
+            config.model = config.model.replacen('*', captured, 1);
+            self.config = Rc::new(config);
+        }
+        let content_type = host.request_header("content-type");
+        let body = host.request_body(size);
+        dragoman_dialect::translate_request(&self.config, &admission, content_type.as_deref(), &body)
+    }
+
+    /// Replaces headers and body by what this provider is to see: nothing else leaves the house.
+    fn forward(&mut self, host: &impl Host, size: usize, translated: Translated) {
+        let Translated { path, headers, body, dropped, response } = translated;
+        let length = body.as_ref().map_or(size, Vec::len).to_string();
+        let scheme = host.request_header(":scheme").unwrap_or_else(|| "https".to_owned());
+        let mut all: Vec<(&str, &str)> = vec![
+            (":method", "POST"),
+            (":path", &path),
+            (":authority", &self.config.authority),
+            (":scheme", &scheme),
+            ("user-agent", concat!("dragoman/", env!("CARGO_PKG_VERSION"))),
+            ("content-length", &length),
+        ];
+        all.extend(headers.iter().map(|(name, value)| (*name, value.as_str())));
+        host.replace_request_headers(&all);
+        if let Some(body) = &body {
+            host.replace_request_body(body);
+        }
+        self.report.dropped = dropped;
+        self.state = State::Sent(response);
+    }
+
+    /// The request cannot be expressed for this provider: the client hears it at once.
+    fn reject(&mut self, host: &impl Host, error: &ApiError) {
+        self.report.outcome = Outcome::Rejected.into();
+        self.report.error_code = error_code(error);
+        self.report.error_status = error.status().into();
+        self.write_report(host);
+        edge::reply(host, self.client, error);
+    }
+
+    /// The provider's whole answer was its headers. A body cannot be added here, so the error goes
+    /// to the edge in a header, past the router's retries.
+    fn answer_without_body(&mut self, host: &impl Host) -> Flow {
+        let State::Response(translator) = &mut self.state else { return Flow::Continue };
+        self.out.clear();
+        translator.feed(&[], true, &mut self.out);
+        let head = translator.head().cloned();
+        self.update_report(host, true);
+        self.released = true;
+        if let Some(head) = head {
+            let body = String::from_utf8(std::mem::take(&mut self.out)).unwrap_or_default();
+            self.release(host, &head, None, Some(&body));
+        }
+        Flow::Continue
+    }
+
+    /// Lets the response headers go: only ours, none of the provider's.
+    fn release(&self, host: &impl Host, head: &Head, length: Option<usize>, bodiless: Option<&str>) {
+        let status = head.status.to_string();
+        let length = length.map(|length| length.to_string());
+        let retry_after = head.retry_after.map(|seconds| seconds.to_string());
+        let dropped = self.report.dropped.join(",");
+        let fallbacks = self.fallbacks.to_string();
+        let retries = self.report.attempt.saturating_sub(1).to_string();
+        let mut headers: Vec<(&str, &str)> = vec![
+            (":status", &status),
+            ("content-type", &head.content_type),
+            (names::DEPLOYMENT, &self.config.deployment),
+            ("x-litellm-model-id", &self.config.deployment),
+            ("x-litellm-attempted-retries", &retries),
+            ("x-litellm-attempted-fallbacks", &fallbacks),
+        ];
+        if head.content_type.starts_with("text/event-stream") {
+            headers.extend([("cache-control", "no-cache"), ("x-accel-buffering", "no")]);
+        }
+        headers.extend(length.as_deref().map(|value| ("content-length", value)));
+        headers.extend(retry_after.as_deref().map(|value| ("retry-after", value)));
+        headers.extend(bodiless.map(|value| (names::BODILESS, value)));
+        if !dropped.is_empty() {
+            headers.push((names::DROPPED, &dropped));
+        }
+        if head.retryable {
+            headers.push((names::RETRY, "1"));
+        }
+        host.replace_response_headers(&headers);
+    }
+
+    /// Starts this attempt's report. Filter state is the request's: what the attempt before left
+    /// there is kept in this one's.
+    fn begin_report(&mut self, host: &impl Host) {
+        let attempt = attempt(host);
+        let previous = (attempt > 1)
+            .then(|| host.property(&[names::REPORT_PROPERTY]))
+            .flatten()
+            .and_then(|wire| AttemptReport::decode(wire.as_slice()).ok());
+        self.report = AttemptReport {
+            attempt,
+            deployment: self.config.deployment.clone(),
+            outcome: Outcome::Sent.into(),
+            started_ms: host.now_ms(),
+            ..previous.map(AttemptReport::following).unwrap_or_default()
+        };
+    }
+
+    /// Tells the access log how far the attempt came, when that is news.
+    fn update_report(&mut self, host: &impl Host, end_of_stream: bool) {
+        let State::Response(translator) = &self.state else { return };
+        let now = translator.report();
+        let tokens = |usage: &Option<Usage>| usage.map_or(0, |usage| usage.output_tokens);
+        let grown = tokens(&now.usage).abs_diff(tokens(&self.report.usage)) >= REPORT_STEP;
+        let outcome = i32::from(now.outcome);
+        if outcome == self.report.outcome && !grown && !end_of_stream {
+            return;
+        }
+        self.report.elapsed_ms = host.now_ms().saturating_sub(self.report.started_ms);
+        if self.report.first_token_ms == 0 && translator.head().is_some() {
+            self.report.first_token_ms = self.report.elapsed_ms.max(1);
+        }
+        self.report.outcome = outcome;
+        self.report.usage = now.usage;
+        self.report.usage_source = now.usage_source.into();
+        self.report.provider_status = now.provider_status.into();
+        self.report.error_code = now.error_code.unwrap_or_default().to_owned();
+        self.report.error_status = now.error_status.into();
+        self.write_report(host);
+    }
+
+    fn write_report(&self, host: &impl Host) {
+        host.set_property(names::REPORT_PROPERTY, &self.report.encode_to_vec());
+    }
+}
+
+fn error_code(error: &ApiError) -> String {
+    error.code.clone().unwrap_or_else(|| error.kind.code().unwrap_or(error.kind.openai_type()).to_owned())
+}
+
+/// Which attempt this is, from 1.
+fn attempt(host: &impl Host) -> u32 {
+    let bytes = host.property(&["upstream", "request_attempt_count"]).unwrap_or_default();
+    bytes
+        .try_into()
+        .ok()
+        .and_then(|bytes: [u8; 8]| u32::try_from(u64::from_le_bytes(bytes)).ok())
+        .unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests;
