@@ -1,1 +1,19 @@
 //! Decisions, pure and synchronous: keys, budgets, limits, prices and plans.
+//!
+//! Nothing here reads a clock, a random source, a file or a socket: `now` and random numbers are
+//! arguments, so a decision can be replayed and tested exactly. Money is integers throughout.
+
+pub mod cooldown;
+pub mod keys;
+pub mod money;
+pub mod plan;
+pub mod prices;
+pub mod refusal;
+pub mod time;
+
+pub use keys::{Credential, KeyHash, ModelAccess, Principal};
+pub use money::{NanoDollars, PicoPrice};
+pub use plan::{Candidate, NoPlan, Plan, Route, RoutingTable, Strategy};
+pub use prices::{Price, PriceTable};
+pub use refusal::Refusal;
+pub use time::UnixMillis;

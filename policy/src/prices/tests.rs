@@ -1,0 +1,297 @@
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+fn price(input: u64, output: u64) -> Price {
+    Price::per_token(PicoPrice(input), PicoPrice(output))
+}
+
+fn tokens(input: u64, output: u64) -> Usage {
+    Usage {
+        input_tokens: input,
+        output_tokens: output,
+        ..Usage::default()
+    }
+}
+
+fn map(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        other => panic!("not an object: {other}"),
+    }
+}
+
+#[test]
+fn a_request_is_rounded_up_once() {
+    // 3 x 150,000 + 1 x 600,001 picos = 1,050.001 nanos
+    let cost = price(150_000, 600_001).cost(&tokens(3, 1));
+    assert_eq!(cost, Ok(NanoDollars::new(1_051)));
+}
+
+#[test]
+fn parts_of_the_input_and_output_have_their_own_price() {
+    let price = Price {
+        cached_input: Some(PicoPrice(100_000)),
+        cache_write: Some(PicoPrice(1_250_000)),
+        reasoning: Some(PicoPrice(3_000_000)),
+        ..price(1_000_000, 2_000_000)
+    };
+    let usage = Usage {
+        cached_tokens: 10,
+        cache_write_tokens: 4,
+        reasoning_tokens: 5,
+        ..tokens(20, 7)
+    };
+    // 6 plain + 10 cached + 4 written; 2 plain + 5 reasoning
+    let picos = 6 * 1_000_000 + 10 * 100_000 + 4 * 1_250_000 + 2 * 2_000_000 + 5 * 3_000_000;
+    assert_eq!(price.cost(&usage), Ok(NanoDollars::new(picos / 1_000)));
+}
+
+#[test]
+fn a_part_without_its_own_price_costs_the_base_price() {
+    let usage = Usage {
+        cached_tokens: 10,
+        audio_input_tokens: 3,
+        ..tokens(20, 0)
+    };
+    assert_eq!(price(1_000, 0).cost(&usage), Ok(NanoDollars::new(20)));
+}
+
+#[test]
+fn a_long_prompt_has_the_long_prices() {
+    let price = Price {
+        long_context: Some(LongContext {
+            above: 200_000,
+            input: PicoPrice(2_000),
+            output: PicoPrice(6_000),
+        }),
+        ..price(1_000, 4_000)
+    };
+    assert_eq!(
+        price.cost(&tokens(200_000, 1)),
+        Ok(NanoDollars::new(200_004))
+    );
+    assert_eq!(
+        price.cost(&tokens(200_001, 1)),
+        Ok(NanoDollars::new(400_008))
+    );
+}
+
+#[test]
+fn a_unit_without_a_price_is_named_and_never_free() {
+    let input_only = Price {
+        input: Some(PicoPrice(5_000)),
+        ..Price::default()
+    };
+    assert_eq!(
+        input_only.cost(&tokens(1, 1)).unwrap_err().to_string(),
+        "no price is known for output tokens: set output_cost_per_token in model_info"
+    );
+    assert!(Price::default().cost(&tokens(1, 0)).is_err());
+    assert!(Price::default().most(&Ceiling::default()).is_err());
+    let images = Usage {
+        images: 1,
+        ..Usage::default()
+    };
+    assert!(Price::default().cost(&images).is_err());
+}
+
+#[test]
+fn a_model_sold_by_image_second_or_character_charges_by_it() {
+    let by_image = Price {
+        image: Some(PicoPrice(40_000_000_000)),
+        ..Price::default()
+    };
+    let images = Usage {
+        images: 2,
+        ..tokens(30, 0)
+    };
+    assert_eq!(by_image.cost(&images), Ok(NanoDollars::new(80_000_000)));
+    let by_second = Price {
+        audio_second: Some(PicoPrice(100_000_000)),
+        ..Price::default()
+    };
+    let audio = Usage {
+        audio_ms: 1_500,
+        ..Usage::default()
+    };
+    assert_eq!(by_second.cost(&audio), Ok(NanoDollars::new(150_000)));
+}
+
+#[test]
+fn audio_is_charged_by_tokens_where_tokens_are_counted() {
+    let either = Price {
+        audio_second: Some(PicoPrice(100_000_000)),
+        ..price(1_000, 1_000)
+    };
+    let usage = Usage {
+        audio_ms: 60_000,
+        ..tokens(10, 10)
+    };
+    assert_eq!(either.cost(&usage), Ok(NanoDollars::new(20)));
+}
+
+#[test]
+fn zero_prices_declare_a_model_free() {
+    let settings = map(json!({"input_cost_per_token": 0, "output_cost_per_token": 0.0}));
+    let free = Price::overridden(&[&settings], None).unwrap().unwrap();
+    assert_eq!(free.cost(&tokens(1_000, 1_000)), Ok(NanoDollars::ZERO));
+    assert_eq!(free, Price::FREE);
+}
+
+#[test]
+fn settings_override_the_list_under_litellm_s_names() {
+    let listed = Price {
+        cached_input: Some(PicoPrice(1)),
+        image: Some(PicoPrice(9)),
+        ..price(2, 3)
+    };
+    let info = map(json!({"input_cost_per_token": 1.5e-07, "mode": "chat"}));
+    let params = map(json!({"input_cost_per_token": 1, "output_cost_per_token": "6e-07"}));
+    let price = Price::overridden(&[&info, &params], Some(&listed))
+        .unwrap()
+        .unwrap();
+    assert_eq!(price.input, Some(PicoPrice(150_000)));
+    assert_eq!(price.output, Some(PicoPrice(600_000)));
+    assert_eq!(
+        price.cached_input, None,
+        "it belonged to another input price"
+    );
+    assert_eq!(price.image, Some(PicoPrice(9)));
+}
+
+#[test]
+fn no_price_setting_is_no_override() {
+    let info = map(json!({"mode": "chat", "input_cost_per_token": null}));
+    assert_eq!(Price::overridden(&[&info], None), Ok(None));
+}
+
+#[test]
+fn a_wrong_price_setting_is_named() {
+    let info = map(json!({"output_cost_per_token": -1}));
+    let error = Price::overridden(&[&info], None).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "output_cost_per_token: a negative amount"
+    );
+}
+
+#[test]
+fn models_are_found_as_litellm_names_them() {
+    let table = PriceTable::bundled().unwrap();
+    for (provider, model) in [
+        ("openai", "gpt-4o-mini"),
+        ("openai", "gpt-3.5-turbo"),
+        ("openai", "ft:gpt-3.5-turbo:acme::abc"),
+        ("anthropic", "claude-3-5-sonnet-20241022"),
+        ("anthropic", "claude-sonnet-4-5"),
+        ("groq", "openai/gpt-oss-20b"),
+        ("groq", "llama-3.1-70b-versatile"),
+        ("gemini", "gemini-2.0-flash"),
+        ("vertex_ai", "gemini-2.5-flash-image"),
+        ("vertex_ai", "claude-haiku-5-5@20260101"),
+        ("azure", "gpt-4o-mini-2024-07-18"),
+        (
+            "bedrock",
+            "converse/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        ),
+        ("bedrock", "us-east-1/anthropic.claude-sonnet-4-6"),
+        ("cohere_chat", "command-r-08-2024"),
+        ("ollama_chat", "llama3.2:3b"),
+    ] {
+        let found = table.lookup(provider, model);
+        assert!(
+            found.is_some_and(|m| !m.price.is_unknown()),
+            "{provider}/{model}"
+        );
+    }
+}
+
+#[test]
+fn a_bare_name_is_only_its_own_provider_s() {
+    let table = PriceTable::bundled().unwrap();
+    assert_eq!(table.lookup("openrouter", "gpt-4o-mini"), None);
+    assert_eq!(table.lookup("openai", "no-such-model"), None);
+    assert_eq!(table.priced("openai", "gpt-oss:20b", None), None);
+}
+
+#[test]
+fn a_price_says_where_it_comes_from() {
+    let table = PriceTable::bundled().unwrap();
+    let listed = table.priced("openai", "gpt-4o", None).unwrap();
+    assert_eq!(
+        (listed.version, listed.price.input),
+        ("2026-11-20", Some(PicoPrice(2_500_000)))
+    );
+    let set = table.priced("openai", "gpt-4o", Some(Price::FREE)).unwrap();
+    assert_eq!(set.version, CONFIG_VERSION);
+}
+
+prop_compose! {
+    fn any_price()(
+        input in 0_u64..100_000_000, output in 0_u64..100_000_000,
+        cached_input in proptest::option::of(0_u64..100_000_000),
+        cache_write in proptest::option::of(0_u64..100_000_000),
+        audio_input in proptest::option::of(0_u64..100_000_000),
+        reasoning in proptest::option::of(0_u64..100_000_000),
+        long in proptest::option::of((1_u64..5_000, 0_u64..100_000_000, 0_u64..100_000_000)),
+    ) -> Price {
+        Price {
+            cached_input: cached_input.map(|p| PicoPrice(p.min(input))),
+            cache_write: cache_write.map(PicoPrice),
+            audio_input: audio_input.map(PicoPrice),
+            reasoning: reasoning.map(PicoPrice),
+            long_context: long.map(|(above, input, output)| LongContext {
+                above, input: PicoPrice(input), output: PicoPrice(output),
+            }),
+            ..price(input, output)
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_request_costs_more_than_the_most(
+        price in any_price(), ceiling_input in 0_u64..10_000, cap in 1_u64..10_000,
+        choices in 1_u32..4, parts in any::<[u16; 6]>(),
+    ) {
+        let share = |whole: u64, part: u16| whole * u64::from(part) / u64::from(u16::MAX);
+        let input = share(ceiling_input, parts[0]);
+        let cached = share(input, parts[1]);
+        let written = share(input - cached, parts[2]);
+        let audio = share(input - cached - written, parts[3]);
+        let output = share(cap * u64::from(choices), parts[4]);
+        let usage = Usage {
+            cached_tokens: cached,
+            cache_write_tokens: written,
+            audio_input_tokens: audio,
+            reasoning_tokens: share(output, parts[5]),
+            ..tokens(input, output)
+        };
+        let ceiling = Ceiling {
+            input_tokens: ceiling_input, output_tokens: cap, choices, ..Ceiling::default()
+        };
+        // A long prompt may be cheaper than a short one only in an absurd list.
+        prop_assume!(price.long_context.is_none_or(|l| Some(l.output) >= price.output));
+        prop_assert!(price.cost(&usage).unwrap() <= price.most(&ceiling).unwrap());
+    }
+
+    #[test]
+    fn the_largest_output_that_fits_is_the_largest(
+        price in any_price(), input in 0_u64..10_000, amount in 0_u64..1_000_000_000,
+    ) {
+        let amount = NanoDollars::new(amount);
+        let with = |output_tokens| Ceiling {
+            input_tokens: input, output_tokens, choices: 2, ..Ceiling::default()
+        };
+        match price.output_within(&with(1), amount).unwrap() {
+            None => prop_assert!(price.most(&with(0)).unwrap() > amount),
+            Some(u64::MAX) => {}
+            Some(cap) => {
+                prop_assert!(price.most(&with(cap)).unwrap() <= amount);
+                prop_assert!(price.most(&with(cap + 1)).unwrap() > amount);
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Why a request is not admitted, and the one place where that becomes an error for the client.
+
+use dragoman_proto::{ApiError, ErrorKind};
+
+use crate::plan::NoPlan;
+use crate::prices::Unpriced;
+
+/// Why a request is not admitted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No header holds a key.
+    #[error("no API key was sent: send it as `Authorization: Bearer <key>`")]
+    NoKey,
+    /// A header holds something that is no key.
+    #[error("the API key is malformed: send it as `Authorization: Bearer <key>`")]
+    MalformedKey,
+    /// The key is not one of ours.
+    #[error("the API key is not valid")]
+    UnknownKey,
+    /// The key's time is over.
+    #[error("the API key has expired")]
+    ExpiredKey,
+    /// The key was blocked.
+    #[error("the API key is blocked")]
+    BlockedKey,
+    /// The key's team or user was blocked.
+    #[error("the {0} of this API key is blocked")]
+    BlockedOwner(&'static str),
+    /// Only the master key may do this.
+    #[error("this needs the master key")]
+    MasterOnly,
+    /// The key may not use the model.
+    #[error("this API key may not use the model `{model}`")]
+    ModelNotAllowed {
+        /// As the client wrote it.
+        model: String,
+    },
+    /// There is nowhere to send the request.
+    #[error(transparent)]
+    NoPlan(#[from] NoPlan),
+    /// A budget applies and a model has no known price.
+    #[error(
+        "the model `{model}` has no known price, which a budget needs: {reason}, or 0 if it is free"
+    )]
+    Unpriced {
+        /// As the client wrote it.
+        model: String,
+        /// What is missing.
+        reason: Unpriced,
+    },
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.to_string();
+        let error = |kind| Self::new(kind, message.clone());
+        match refusal {
+            Refusal::NoKey | Refusal::MalformedKey | Refusal::UnknownKey => {
+                error(ErrorKind::Authentication)
+            }
+            Refusal::ExpiredKey => error(ErrorKind::Authentication).code("expired_key"),
+            Refusal::BlockedKey | Refusal::BlockedOwner(_) => {
+                error(ErrorKind::Authentication).code("key_blocked")
+            }
+            Refusal::MasterOnly => error(ErrorKind::PermissionDenied),
+            Refusal::ModelNotAllowed { .. } => error(ErrorKind::PermissionDenied)
+                .param("model")
+                .code("key_model_access_denied"),
+            Refusal::NoPlan(NoPlan::UnknownModel { .. }) => {
+                error(ErrorKind::ModelNotFound).param("model")
+            }
+            Refusal::NoPlan(NoPlan::AllCoolingDown { retry_after, .. }) => {
+                error(ErrorKind::RateLimit)
+                    .code("all_deployments_in_cooldown")
+                    .retry_after(retry_after)
+            }
+            Refusal::NoPlan(NoPlan::AllFull { .. }) => error(ErrorKind::RateLimit)
+                .code("all_deployments_busy")
+                .retry_after(1),
+            Refusal::Unpriced { .. } => error(ErrorKind::InvalidRequest)
+                .param("model")
+                .code("model_not_priced"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(refusal: Refusal) -> ApiError {
+        refusal.into()
+    }
+
+    #[test]
+    fn a_key_s_fault_is_a_401() {
+        for refusal in [Refusal::NoKey, Refusal::MalformedKey, Refusal::UnknownKey] {
+            assert_eq!(error(refusal).status(), 401);
+        }
+    }
+
+    #[test]
+    fn an_unknown_model_is_a_404_that_names_the_field() {
+        let error = error(Refusal::NoPlan(NoPlan::UnknownModel {
+            alias: "nope".into(),
+        }));
+        assert_eq!(
+            (error.status(), error.param.as_deref()),
+            (404, Some("model"))
+        );
+        assert_eq!(error.message, "the model `nope` does not exist");
+    }
+
+    #[test]
+    fn a_cooldown_says_when_to_come_back() {
+        let error = error(Refusal::NoPlan(NoPlan::AllCoolingDown {
+            alias: "m".into(),
+            retry_after: 5,
+        }));
+        assert_eq!((error.status(), error.retry_after), (429, Some(5)));
+    }
+
+    #[test]
+    fn a_missing_price_says_what_to_set() {
+        let reason = crate::Price::default()
+            .most(&crate::prices::Ceiling::default())
+            .unwrap_err();
+        let error = error(Refusal::Unpriced {
+            model: "m".into(),
+            reason,
+        });
+        assert_eq!(
+            error.message,
+            "the model `m` has no known price, which a budget needs: no price is known for input \
+             tokens: set input_cost_per_token in model_info, or 0 if it is free"
+        );
+    }
+}
