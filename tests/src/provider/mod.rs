@@ -1,0 +1,143 @@
+//! One process that plays several providers: OpenAI's API and Anthropic's, on one address.
+//!
+//! It checks what it is sent as strictly as the real ones do, answers deterministically, counts
+//! tokens by a simple rule (see [`count`]), keeps its own ledger, records every request with all
+//! headers, and misbehaves when told to (see [`Behaviour`]).
+//!
+//! Besides the providers' paths there is `/_control/`: see [`control`].
+
+mod anthropic;
+mod behaviour;
+mod check;
+mod connection;
+pub mod control;
+mod fast;
+mod openai;
+mod reply;
+mod serve;
+mod state;
+mod turn;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use tokio::{net::TcpListener, task::JoinHandle};
+
+pub use behaviour::{Behaviour, BehaviourError, Break, Fault, Form, Gzip, Point};
+pub use state::{RecordedRequest, UsageRow};
+pub use turn::count;
+
+use state::State;
+
+/// How much a provider does beyond answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Checks and answers.
+    #[default]
+    Answer,
+    /// Also records requests and usage.
+    Record,
+    /// Prebuilt answers, nothing checked or recorded: for measuring what is in front.
+    Fast,
+}
+
+/// A provider in this process. Stops when dropped.
+#[derive(Debug)]
+pub struct ScriptedProvider {
+    address: SocketAddr,
+    state: Arc<State>,
+    server: JoinHandle<()>,
+}
+
+impl ScriptedProvider {
+    /// Starts one that records, on a free port.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start() -> io::Result<Self> {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), Mode::Record).await
+    }
+
+    /// Starts one at `address` (port 0 picks a free one).
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn start_at(address: SocketAddr, mode: Mode) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let state = Arc::new(State::new(mode));
+        let server = tokio::spawn(serve::serve(listener, Arc::clone(&state)));
+        Ok(Self {
+            address,
+            state,
+            server,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Base URL of its OpenAI API: what `api_base` wants for `openai/…`.
+    pub fn openai_base(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// Base URL of its Anthropic API: what `api_base` wants for `anthropic/…`.
+    pub fn anthropic_base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Queues behaviours for the next requests that name `model`, one per request.
+    ///
+    /// # Panics
+    /// When one does not parse: a test that says nonsense should fail where it says it.
+    pub fn script(&self, model: &str, behaviours: &[&str]) {
+        for text in behaviours {
+            self.state.scripts.queue(model, parse(text));
+        }
+    }
+
+    /// How every request that names `model` is treated from now on, when nothing is queued.
+    ///
+    /// # Panics
+    /// When it does not parse.
+    pub fn always(&self, model: &str, behaviour: &str) {
+        self.state.scripts.always(model, parse(behaviour));
+    }
+
+    /// Every request so far, oldest first.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.state.requests()
+    }
+
+    /// The requests so far that name `model`, oldest first.
+    pub fn requests_for(&self, model: &str) -> Vec<RecordedRequest> {
+        let mut requests = self.state.requests();
+        requests.retain(|request| request.model.as_deref() == Some(model));
+        requests
+    }
+
+    /// The provider's own count of what each answered request used, oldest first.
+    pub fn usage(&self) -> Vec<UsageRow> {
+        self.state.usage()
+    }
+
+    /// The same, of the requests that name `model`.
+    pub fn usage_for(&self, model: &str) -> Vec<UsageRow> {
+        let mut rows = self.state.usage();
+        rows.retain(|row| row.model == model);
+        rows
+    }
+}
+
+impl Drop for ScriptedProvider {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn parse(text: &str) -> Behaviour {
+    text.parse()
+        .unwrap_or_else(|error| panic!("`{text}` is no behaviour: {error}"))
+}
