@@ -121,11 +121,6 @@ impl Group {
         Ok(Self { child, id })
     }
 
-    /// Its process id.
-    pub(crate) fn id(&self) -> i32 {
-        self.id
-    }
-
     /// Takes the pipes that the command asked for.
     pub(crate) fn child(&mut self) -> &mut Child {
         &mut self.child
@@ -185,10 +180,10 @@ fn register<T>(change: impl FnOnce(&mut BTreeSet<i32>) -> T) {
 /// Runs `command` to its end; a failure names the program.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     check_interrupted()?;
-    if let Some(status) = Group::spawn(command)?.wait(None)? {
-        if !status.success() {
-            bail!("`{}` failed: {status}", line(command));
-        }
+    if let Some(status) = Group::spawn(command)?.wait(None)?
+        && !status.success()
+    {
+        bail!("`{}` failed: {status}", line(command));
     }
     Ok(())
 }
