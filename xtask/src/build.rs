@@ -33,12 +33,9 @@ pub(crate) fn service(
         &format!("building the service ({})", profile.name()),
         || {
             let mut cargo = workspace.cargo();
-            cargo.env(FILTER_WASM, workspace.wasm()).args([
-                "build",
-                "--locked",
-                "--profile",
-                profile.name(),
-            ]);
+            cargo
+                .env(FILTER_WASM, workspace.wasm())
+                .args(["build", "--profile", profile.name()]);
             for (package, binary) in [("dragoman", "dragoman")].iter().chain(more) {
                 cargo.args(["--package", package, "--bin", binary]);
             }

@@ -4,7 +4,7 @@ use std::env;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -25,13 +25,36 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts `command`; what it writes goes to `log`.
     pub(crate) fn start(name: &'static str, command: &Command, log: PathBuf) -> Result<Self> {
+        Self::start_with(name, command, log, None)
+    }
+
+    /// Starts `command`; what it writes for people (to standard output) goes to people, the rest to
+    /// `log`.
+    pub(crate) fn start_talking(
+        name: &'static str,
+        command: &Command,
+        log: PathBuf,
+    ) -> Result<Self> {
+        Self::start_with(name, command, log, Some(Stdio::inherit()))
+    }
+
+    fn start_with(
+        name: &'static str,
+        command: &Command,
+        log: PathBuf,
+        output: Option<Stdio>,
+    ) -> Result<Self> {
         if let Some(folder) = log.parent() {
             fs::create_dir_all(folder)
                 .with_context(|| format!("cannot create {}", folder.display()))?;
         }
         let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut leashed = leash(command);
-        leashed.stdout(file.try_clone()?).stderr(file);
+        let output = match output {
+            Some(output) => output,
+            None => file.try_clone()?.into(),
+        };
+        leashed.stdout(output).stderr(file);
         let group = Group::spawn(&mut leashed)?;
         Ok(Self { name, group, log })
     }

@@ -18,6 +18,20 @@ pub(crate) struct Answer {
 
 /// One request without a body, on a connection of its own.
 pub(crate) fn ask(address: SocketAddr, method: &str, path: &str) -> Result<Answer> {
+    exchange(address, method, path, "")
+}
+
+/// A GET with `key`.
+pub(crate) fn get_with_key(address: SocketAddr, path: &str, key: &str) -> Result<Answer> {
+    exchange(
+        address,
+        "GET",
+        path,
+        &format!("authorization: Bearer {key}\r\n"),
+    )
+}
+
+fn exchange(address: SocketAddr, method: &str, path: &str, headers: &str) -> Result<Answer> {
     let address = reachable(address);
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)
         .with_context(|| format!("cannot connect to {address}"))?;
@@ -25,7 +39,8 @@ pub(crate) fn ask(address: SocketAddr, method: &str, path: &str) -> Result<Answe
     stream.set_write_timeout(Some(TIMEOUT))?;
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\n{headers}content-length: 0\r\n\
+         connection: close\r\n\r\n"
     )?;
     let mut bytes = Vec::new();
     stream.take(LIMIT).read_to_end(&mut bytes)?;

@@ -114,11 +114,6 @@ impl Stack {
         self.envoy.as_mut().map_or(Ok(()), Daemon::require_running)
     }
 
-    /// What the service told people so far.
-    pub(crate) fn service_log(&self) -> Result<String> {
-        self.service.log()
-    }
-
     /// Stops Envoy once its requests are done, then the service once it has heard of them.
     pub(crate) fn stop(&mut self) {
         if let Some(envoy) = self.envoy.as_mut() {
@@ -151,10 +146,9 @@ fn start_service(setup: &Setup<'_>, admin: SocketAddr) -> Result<Daemon> {
         .arg(setup.state)
         .args(["--http", &setup.http.to_string()])
         .args(["--https", &setup.https.to_string()])
-        .args(["--grpc", &ports::free()?.to_string()])
         .args(["--envoy-admin", &admin.to_string()])
         .envs(setup.environment.iter().cloned());
-    Daemon::start(
+    Daemon::start_talking(
         "the service",
         &command,
         log_file(setup.state, "dragoman.log"),

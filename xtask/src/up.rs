@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use clap::Args;
 use crate::progress::step;
 use crate::stack::{Provider, Setup, Stack, is_interruption};
 use crate::workspace::{Profile, Workspace};
-use crate::{build, envoy, ports, process, wasm};
+use crate::{build, envoy, http, ports, process, wasm};
 
 /// The key of the demo configuration.
 const DEMO_KEY: &str = "sk-demo";
@@ -81,7 +82,7 @@ pub(crate) fn up(workspace: &Workspace, options: &Options) -> Result<()> {
             environment,
         })
     })?;
-    announce(options, &state, demo, &stack)?;
+    announce(options, &state);
     let ended = watch(&mut stack, provider.as_mut());
     eprintln!("==> stopping");
     stack.stop();
@@ -131,7 +132,11 @@ fn claim(state: &Path) -> Result<File> {
     if state.exists() && !state.is_dir() {
         bail!("{shown} is a file; the state is kept in a folder (`--state DIR`)");
     }
-    fs::create_dir_all(state).with_context(|| format!("cannot create the state folder {shown}"))?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(state)
+        .with_context(|| format!("cannot create the state folder {shown}"))?;
     let lock = File::create(state.join("up.lock"))
         .with_context(|| format!("cannot write to the state folder {shown}"))?;
     match lock.try_lock() {
@@ -153,25 +158,30 @@ pub(crate) fn demo_environment(provider: SocketAddr) -> Vec<(String, String)> {
     ]
 }
 
-fn announce(options: &Options, state: &Path, demo: bool, stack: &Stack) -> Result<()> {
-    let (http, https, log) = (options.http, options.https, state.join("log"));
-    let key = if demo {
-        DEMO_KEY.to_owned()
-    } else {
-        generated_key(&stack.service_log()?).unwrap_or_else(|| "your master key".to_owned())
-    };
+fn announce(options: &Options, state: &Path) {
     println!(
-        "ready: http://{http} https://{https} | key: {key} | logs: {} | Ctrl-C stops",
-        log.display()
+        "ready: http://{} https://{} | key: {} | logs: {} | Ctrl-C stops",
+        options.http,
+        options.https,
+        key_hint(options, state),
+        state.join("log").display()
     );
-    Ok(())
 }
 
-/// The master key, when the service has just made one and shows it this once.
-fn generated_key(log: &str) -> Option<String> {
-    let after = log.split_once("sk-")?.1;
-    let end = after
-        .find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-' && letter != '_')
-        .unwrap_or(after.len());
-    Some(format!("sk-{}", after.get(..end)?))
+/// What to send as `Authorization: Bearer …`, without showing a key that is anybody's own.
+fn key_hint(options: &Options, state: &Path) -> String {
+    if options.config.is_none() {
+        return DEMO_KEY.to_owned();
+    }
+    // Made by the service when the configuration sets none; an old one may still lie there.
+    let file = state.join("master_key");
+    let made = fs::read_to_string(&file).unwrap_or_default();
+    let opens = |key: &str| {
+        http::get_with_key(options.http, "/v1/models", key).is_ok_and(|answer| answer.status == 200)
+    };
+    match made.trim() {
+        "" => "the master key of your configuration".to_owned(),
+        key if opens(key) => format!("in {}", file.display()),
+        _ => "the master key of your configuration".to_owned(),
+    }
 }

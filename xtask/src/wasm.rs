@@ -162,14 +162,7 @@ fn build_debian(workspace: &Workspace) -> Result<PathBuf> {
 fn arguments(cargo: &mut Command, target: &Path) {
     cargo
         .args(["build", "--package", "dragoman-filter", "--lib"])
-        .args([
-            "--locked",
-            "--profile",
-            "wasm",
-            "--target",
-            TARGET,
-            "--target-dir",
-        ])
+        .args(["--profile", "wasm", "--target", TARGET, "--target-dir"])
         .arg(target);
 }
 
