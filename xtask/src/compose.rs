@@ -174,9 +174,16 @@ fn bootstrap(workspace: &Workspace, envoy: &Path, compose: &Value, wrong: &mut V
     }
 }
 
-/// The service's flags, without its subcommand.
+/// Of the service's flags, those that the bootstrap depends on.
 fn flags(command: &Value) -> Vec<String> {
-    strings(command).skip(1).map(str::to_owned).collect()
+    strings(command)
+        .filter(|flag| {
+            ["--grpc=", "--api=", "--envoy-admin="]
+                .iter()
+                .any(|name| flag.starts_with(name))
+        })
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Docker's own opinion, where it is installed.
