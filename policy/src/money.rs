@@ -112,7 +112,7 @@ impl fmt::Display for NanoDollars {
 impl FromStr for NanoDollars {
     type Err = DecimalError;
 
-    /// Reads dollars: `5`, `0.000012`, `1e-7`, `"$5"` without the sign. What is finer than a
+    /// Reads dollars: `5`, `0.000012`, `1e-7`. What is finer than a
     /// billionth is rounded to the nearest, but never to zero.
     fn from_str(text: &str) -> Result<Self, DecimalError> {
         let nanos = decimal::parse_scaled(text, NANO_DIGITS)?;

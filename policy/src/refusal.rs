@@ -2,8 +2,13 @@
 
 use dragoman_proto::{ApiError, ErrorKind};
 
+use crate::budget;
+use crate::limits::LimitExceeded;
 use crate::plan::NoPlan;
 use crate::prices::Unpriced;
+
+/// Requests under way settle in about this time.
+const CONTENDED_RETRY_SECONDS: u64 = 1;
 
 /// Why a request is not admitted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +43,12 @@ pub enum Refusal {
     /// There is nowhere to send the request.
     #[error(transparent)]
     NoPlan(#[from] NoPlan),
+    /// A budget has no room.
+    #[error(transparent)]
+    Budget(Box<budget::Refused>),
+    /// A limit is reached.
+    #[error(transparent)]
+    Limit(#[from] LimitExceeded),
     /// A budget applies and a model has no known price.
     #[error(
         "the model `{model}` has no known price, which a budget needs: {reason}, or 0 if it is free"
@@ -48,6 +59,12 @@ pub enum Refusal {
         /// What is missing.
         reason: Unpriced,
     },
+}
+
+impl From<budget::Refused> for Refusal {
+    fn from(refused: budget::Refused) -> Self {
+        Self::Budget(Box::new(refused))
+    }
 }
 
 impl From<Refusal> for ApiError {
@@ -77,10 +94,33 @@ impl From<Refusal> for ApiError {
             Refusal::NoPlan(NoPlan::AllFull { .. }) => error(ErrorKind::RateLimit)
                 .code("all_deployments_busy")
                 .retry_after(1),
+            Refusal::Budget(refused) => budget_error(&refused, message),
+            Refusal::Limit(exceeded) => {
+                let error = error(ErrorKind::RateLimit);
+                match exceeded.retry_after {
+                    Some(seconds) => error.retry_after(seconds),
+                    None => error,
+                }
+            }
             Refusal::Unpriced { .. } => error(ErrorKind::InvalidRequest)
                 .param("model")
                 .code("model_not_priced"),
         }
+    }
+}
+
+/// A budget that is only held by others frees itself in a moment; one that is used up does not
+/// before its window ends.
+fn budget_error(refused: &budget::Refused, message: String) -> ApiError {
+    if refused.is_contended() {
+        return ApiError::new(ErrorKind::RateLimit, message)
+            .code("budget_reserved")
+            .retry_after(CONTENDED_RETRY_SECONDS);
+    }
+    let error = ApiError::new(ErrorKind::InsufficientQuota, message);
+    match refused.retry_after {
+        Some(seconds) => error.retry_after(seconds),
+        None => error,
     }
 }
 

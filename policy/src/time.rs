@@ -25,7 +25,12 @@ impl UnixMillis {
 }
 
 impl fmt::Display for UnixMillis {
+    /// UTC in RFC 3339, such as `2026-12-01T00:00:00Z`; what is beyond year 9999 as a number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ms", self.0)
+        let time = i64::try_from(self.0).ok();
+        match time.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()) {
+            Some(time) => write!(f, "{time}"),
+            None => write!(f, "{} ms", self.0),
+        }
     }
 }

@@ -1,0 +1,315 @@
+//! The engine: accounts, and the reservations on them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::{
+    AccountWindow, Balance, BudgetRef, Charge, Crossing, Expired, LATE_MS, Refused, Reservation,
+    Settlement,
+};
+use crate::money::NanoDollars;
+use crate::time::UnixMillis;
+
+/// All budgets of one process, and the reservations on them.
+#[derive(Debug, Default)]
+pub struct Budgets {
+    accounts: HashMap<AccountWindow, Account>,
+    held: HashMap<Arc<str>, Held>,
+    /// When to look at a reservation next.
+    due: BTreeSet<(UnixMillis, Arc<str>)>,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    balance: Balance,
+    /// As the last request said; `MAX` on trial, where nothing is refused.
+    limit: NanoDollars,
+    soft_limit: Option<NanoDollars>,
+    alerted: bool,
+}
+
+#[derive(Debug)]
+struct Held {
+    amount: NanoDollars,
+    accounts: Vec<AccountWindow>,
+    due: UnixMillis,
+    /// Whether it expired: then the amount is spent, no longer reserved.
+    charged: bool,
+}
+
+impl Budgets {
+    /// Reserves `amount` in all of `budgets`, or in none. A request that holds a reservation
+    /// already gets that one.
+    ///
+    /// `expires_at` is when to give up waiting for [`Budgets::settle`].
+    pub fn reserve(
+        &mut self,
+        budgets: &[BudgetRef],
+        amount: NanoDollars,
+        request_id: &Arc<str>,
+        now: UnixMillis,
+        expires_at: UnixMillis,
+    ) -> Result<Reservation, Refused> {
+        if let Some(reservation) = self.find(request_id) {
+            return Ok(reservation);
+        }
+        let mut would_refuse = Vec::new();
+        for budget in budgets {
+            if let Some(refused) = self.refusal(budget, amount, now) {
+                if budget.dry_run {
+                    would_refuse.push(refused);
+                } else {
+                    return Err(refused);
+                }
+            }
+        }
+        let mut accounts: Vec<AccountWindow> = Vec::with_capacity(budgets.len());
+        for budget in budgets {
+            let key = key(budget);
+            if accounts.contains(&key) {
+                continue;
+            }
+            let account = self.accounts.entry(key.clone()).or_default();
+            account.balance.reserved = account.balance.reserved.saturating_add(amount);
+            account.limit = enforced_limit(budget);
+            account.soft_limit = budget.soft_limit;
+            accounts.push(key);
+        }
+        self.hold(request_id, amount, accounts, expires_at);
+        Ok(Reservation {
+            request_id: Arc::clone(request_id),
+            amount,
+            would_refuse,
+        })
+    }
+
+    /// The largest amount that could be reserved in all of `budgets` right now: what an output cap
+    /// can be shrunk to.
+    pub fn fit(&self, budgets: &[BudgetRef]) -> NanoDollars {
+        budgets
+            .iter()
+            .map(|budget| self.balance(&key(budget)).room(enforced_limit(budget)))
+            .min()
+            .unwrap_or(NanoDollars::MAX)
+    }
+
+    /// The reservation of a request, when its report comes back by id.
+    pub fn find(&self, request_id: &str) -> Option<Reservation> {
+        let (request_id, held) = self.held.get_key_value(request_id)?;
+        Some(Reservation {
+            request_id: Arc::clone(request_id),
+            amount: held.amount,
+            would_refuse: Vec::new(),
+        })
+    }
+
+    /// Replaces a reservation by what the request did cost.
+    pub fn settle(&mut self, reservation: Reservation, actual: NanoDollars) -> Settlement {
+        let Reservation { request_id, .. } = reservation;
+        let Some(held) = self.let_go(&request_id) else {
+            return Settlement::Already;
+        };
+        let mut charge = Charge {
+            late: held.charged,
+            ..Charge::default()
+        };
+        for key in held.accounts {
+            let Some(account) = self.accounts.get_mut(&key) else {
+                continue;
+            };
+            account.give_back(held.amount, held.charged);
+            let excess = actual.saturating_sub(held.amount);
+            let covered = excess.min(account.balance.room(account.limit));
+            account.spend(actual.min(held.amount).saturating_add(covered));
+            charge.uncovered = charge.uncovered.max(excess.saturating_sub(covered));
+            charge.crossed.extend(account.crossing(&key));
+            charge.accounts.push(key);
+        }
+        Settlement::Charged(charge)
+    }
+
+    /// Gives a reservation back: the request was never sent.
+    pub fn release(&mut self, reservation: Reservation) -> Settlement {
+        self.settle(reservation, NanoDollars::ZERO)
+    }
+
+    /// Charges in full what nobody settled by `now`.
+    pub fn expire(&mut self, now: UnixMillis) -> Vec<Expired> {
+        let mut expired = Vec::new();
+        while let Some((due, request_id)) = self.due.first().cloned() {
+            if due > now {
+                break;
+            }
+            self.due.remove(&(due, Arc::clone(&request_id)));
+            expired.extend(self.charge_in_full(request_id));
+        }
+        expired
+    }
+
+    /// The first expiry passes into a charge, the second forgets the reservation.
+    fn charge_in_full(&mut self, request_id: Arc<str>) -> Option<Expired> {
+        let held = self.held.get_mut(&request_id)?;
+        if held.charged {
+            self.held.remove(&request_id);
+            return None;
+        }
+        held.charged = true;
+        held.due = held.due.plus(LATE_MS);
+        self.due.insert((held.due, Arc::clone(&request_id)));
+        let mut crossed = Vec::new();
+        for key in &held.accounts {
+            if let Some(account) = self.accounts.get_mut(key) {
+                account.give_back(held.amount, false);
+                account.spend(held.amount);
+                crossed.extend(account.crossing(key));
+            }
+        }
+        Some(Expired {
+            charged: held.amount,
+            accounts: held.accounts.clone(),
+            request_id,
+            crossed,
+        })
+    }
+
+    /// What is spent and reserved.
+    pub fn balance(&self, key: &AccountWindow) -> Balance {
+        self.accounts
+            .get(key)
+            .map_or_else(Balance::default, |account| account.balance)
+    }
+
+    /// How many requests hold a reservation.
+    pub fn open_reservations(&self) -> usize {
+        self.held.values().filter(|held| !held.charged).count()
+    }
+
+    /// Sets what is already spent, out of storage: at the start, before any request. An alert that
+    /// was due before is not sent again.
+    pub fn restore_spent(&mut self, budget: &BudgetRef, spent: NanoDollars) {
+        let account = self.accounts.entry(key(budget)).or_default();
+        account.balance.spent = spent;
+        account.limit = enforced_limit(budget);
+        account.soft_limit = budget.soft_limit;
+        account.alerted = budget.soft_limit.is_some_and(|soft| spent >= soft);
+    }
+
+    /// Takes up a reservation out of storage, as it was: also one that no longer fits.
+    pub fn restore_reservation(
+        &mut self,
+        request_id: &Arc<str>,
+        amount: NanoDollars,
+        accounts: Vec<AccountWindow>,
+        expires_at: UnixMillis,
+    ) {
+        if self.held.contains_key(request_id) {
+            return;
+        }
+        for key in &accounts {
+            let account = self.accounts.entry(key.clone()).or_default();
+            account.balance.reserved = account.balance.reserved.saturating_add(amount);
+        }
+        self.hold(request_id, amount, accounts, expires_at);
+    }
+
+    /// Sets an account's spending to zero, as an operator may; reservations stay.
+    pub fn reset(&mut self, key: &AccountWindow) {
+        if let Some(account) = self.accounts.get_mut(key) {
+            account.balance.spent = NanoDollars::ZERO;
+            account.alerted = false;
+        }
+    }
+
+    /// Forgets accounts whose window is over and that nothing can change any more.
+    pub fn forget_ended(&mut self, now: UnixMillis) {
+        let held: BTreeSet<&AccountWindow> =
+            self.held.values().flat_map(|held| &held.accounts).collect();
+        self.accounts.retain(|key, _| {
+            held.contains(key) || key.window.end.is_none_or(|end| end.plus(LATE_MS) > now)
+        });
+    }
+
+    fn refusal(&self, budget: &BudgetRef, amount: NanoDollars, now: UnixMillis) -> Option<Refused> {
+        let balance = self.balance(&key(budget));
+        if amount <= balance.room(budget.limit) {
+            return None;
+        }
+        let resets_at = budget.window.end;
+        Some(Refused {
+            account: budget.account.clone(),
+            limit: budget.limit,
+            balance,
+            needed: amount,
+            resets_at,
+            retry_after: resets_at.map(|end| now.seconds_until(end).max(1)),
+        })
+    }
+
+    fn hold(
+        &mut self,
+        request_id: &Arc<str>,
+        amount: NanoDollars,
+        accounts: Vec<AccountWindow>,
+        due: UnixMillis,
+    ) {
+        self.due.insert((due, Arc::clone(request_id)));
+        let held = Held {
+            amount,
+            accounts,
+            due,
+            charged: false,
+        };
+        self.held.insert(Arc::clone(request_id), held);
+    }
+
+    fn let_go(&mut self, request_id: &Arc<str>) -> Option<Held> {
+        let held = self.held.remove(request_id)?;
+        self.due.remove(&(held.due, Arc::clone(request_id)));
+        Some(held)
+    }
+}
+
+impl Account {
+    fn give_back(&mut self, amount: NanoDollars, charged: bool) {
+        let from = if charged {
+            &mut self.balance.spent
+        } else {
+            &mut self.balance.reserved
+        };
+        *from = from.saturating_sub(amount);
+    }
+
+    fn spend(&mut self, amount: NanoDollars) {
+        self.balance.spent = self.balance.spent.saturating_add(amount);
+    }
+
+    /// The soft limit, the first time that spending reaches it.
+    fn crossing(&mut self, at: &AccountWindow) -> Option<Crossing> {
+        let soft_limit = self.soft_limit?;
+        if self.alerted || self.balance.spent < soft_limit {
+            return None;
+        }
+        self.alerted = true;
+        Some(Crossing {
+            at: at.clone(),
+            soft_limit,
+            spent: self.balance.spent,
+        })
+    }
+}
+
+fn key(budget: &BudgetRef) -> AccountWindow {
+    AccountWindow {
+        account: budget.account.clone(),
+        window: budget.window,
+    }
+}
+
+/// Above it nothing is reserved or charged.
+fn enforced_limit(budget: &BudgetRef) -> NanoDollars {
+    if budget.dry_run {
+        NanoDollars::MAX
+    } else {
+        budget.limit
+    }
+}
