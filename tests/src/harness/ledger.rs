@@ -1,0 +1,153 @@
+//! The service's ledger, read from its database.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use sqlx::{ConnectOptions, FromRow, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use super::eventually;
+
+/// The ledger of a service, in its state folder.
+#[derive(Debug)]
+pub struct Ledger {
+    state: PathBuf,
+}
+
+/// What the ledger holds of one request.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct RequestRow {
+    /// Its id.
+    pub request_id: String,
+    /// The key's hash, or `master`.
+    pub key_id: String,
+    /// The model as the client named it.
+    pub alias: String,
+    /// The endpoint.
+    pub operation: String,
+    /// How it ended: `complete`, `failed` …
+    pub state: String,
+    /// The HTTP status that the client saw.
+    pub status: Option<i64>,
+    /// OpenAI's error code.
+    pub error_code: Option<String>,
+    /// The client's `user` field.
+    pub end_user: Option<String>,
+    /// The deployment that answered.
+    pub deployment: Option<String>,
+    /// Its provider.
+    pub provider: Option<String>,
+    /// The provider's name of the model.
+    pub provider_model: Option<String>,
+    /// All input tokens.
+    pub input_tokens: i64,
+    /// Of these: from the cache.
+    pub cached_tokens: i64,
+    /// Of these: to the cache.
+    pub cache_write_tokens: i64,
+    /// All output tokens.
+    pub output_tokens: i64,
+    /// Of these: reasoning.
+    pub reasoning_tokens: i64,
+    /// Who counted: `provider`, `estimated`, `none`.
+    pub usage_source: String,
+    /// What it cost, in nano-dollars.
+    pub cost_nanos: Option<i64>,
+    /// How many attempts were made.
+    pub attempts: i64,
+    /// Parameters that were dropped, a JSON array.
+    pub dropped: String,
+    /// Time to the first token.
+    pub first_token_ms: Option<i64>,
+    /// Time to the end.
+    pub duration_ms: i64,
+}
+
+/// What the ledger holds of one attempt.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct AttemptRow {
+    /// From 1.
+    pub attempt: i64,
+    /// How it ended.
+    pub state: String,
+    /// The provider's HTTP status.
+    pub provider_status: Option<i64>,
+    /// OpenAI's error code.
+    pub error_code: Option<String>,
+    /// Its provider.
+    pub provider: Option<String>,
+    /// The provider's name of the model.
+    pub provider_model: Option<String>,
+    /// All input tokens.
+    pub input_tokens: i64,
+    /// All output tokens.
+    pub output_tokens: i64,
+}
+
+impl Ledger {
+    /// The ledger of the service whose state folder this is.
+    pub fn new(state: &Path) -> Self {
+        Self {
+            state: state.to_owned(),
+        }
+    }
+
+    /// The row of a request, once it is there: accounting comes after the answer.
+    pub async fn request(&self, id: &str) -> RequestRow {
+        let what = format!("the ledger has a row of request {id}");
+        eventually(&what, async || self.find(id).await.ok().flatten()).await
+    }
+
+    /// The rows of a request's attempts, in order.
+    ///
+    /// # Panics
+    /// When the ledger cannot be read.
+    pub async fn attempts(&self, id: &str) -> Vec<AttemptRow> {
+        self.request(id).await;
+        let mut connection = self.open().await.expect("the ledger opens");
+        sqlx::query_as("SELECT * FROM attempts WHERE request_id = ? ORDER BY attempt")
+            .bind(id)
+            .fetch_all(&mut connection)
+            .await
+            .expect("the attempts can be read")
+    }
+
+    /// The rows of all requests for a model, oldest first.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn requests_for(&self, alias: &str) -> anyhow::Result<Vec<RequestRow>> {
+        let query = "SELECT * FROM requests WHERE alias = ? ORDER BY started_at, request_id";
+        let mut connection = self.open().await?;
+        Ok(sqlx::query_as(query)
+            .bind(alias)
+            .fetch_all(&mut connection)
+            .await?)
+    }
+
+    async fn find(&self, id: &str) -> anyhow::Result<Option<RequestRow>> {
+        let mut connection = self.open().await?;
+        Ok(
+            sqlx::query_as("SELECT * FROM requests WHERE request_id = ?")
+                .bind(id)
+                .fetch_optional(&mut connection)
+                .await?,
+        )
+    }
+
+    async fn open(&self) -> anyhow::Result<SqliteConnection> {
+        let file = self.file()?;
+        let options = SqliteConnectOptions::new().filename(file).read_only(true);
+        Ok(options.connect().await?)
+    }
+
+    fn file(&self) -> anyhow::Result<PathBuf> {
+        let files = std::fs::read_dir(&self.state)?.flatten();
+        let mut paths = files.map(|file| file.path());
+        paths
+            .find(|path| {
+                let extension = path.extension().and_then(|extension| extension.to_str());
+                matches!(extension, Some("db" | "sqlite" | "sqlite3"))
+            })
+            .with_context(|| format!("no database in {}", self.state.display()))
+    }
+}
