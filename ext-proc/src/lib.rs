@@ -1,1 +1,22 @@
 //! The service beside Envoy: admission, control plane, settlement and ledger.
+
+pub mod admission;
+pub mod authority;
+pub mod cli;
+pub mod clock;
+pub mod explain;
+mod filter_module;
+mod https;
+pub mod ledger;
+mod listen;
+pub mod live;
+mod log;
+mod reload;
+pub mod routing;
+pub mod serve;
+mod servers;
+mod source;
+mod state;
+mod topology;
+pub mod settlement;
+pub mod xds;

@@ -1,0 +1,28 @@
+//! Commands that print and end.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use crate::cli::Services;
+use crate::source;
+
+/// Prints what was understood of a configuration.
+#[expect(clippy::print_stdout, reason = "printing is what the command is for")]
+pub fn check(path: &Path) -> anyhow::Result<()> {
+    let config = source::load(path)?;
+    print!("{}", dragoman_config::report(&config));
+    Ok(())
+}
+
+/// Prints Envoy's bootstrap.
+#[expect(clippy::print_stdout, reason = "printing is what the command is for")]
+pub fn bootstrap(services: &Services) -> anyhow::Result<()> {
+    let (Some(grpc), Some(api)) = (&services.grpc, &services.api) else {
+        bail!("--grpc and --api say where this Envoy will reach the service; give both");
+    };
+    let addresses = dragoman_envoy::Services { grpc: grpc.0.clone(), http: api.0.clone() };
+    let bootstrap = dragoman_envoy::bootstrap(&addresses, services.envoy_admin);
+    println!("{}", serde_json::to_string_pretty(&bootstrap).context("the bootstrap")?);
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! What one configuration comes to: an immutable snapshot, swapped as a whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dragoman_config::{Config, Deployment, Fallbacks};
+use dragoman_envoy::cluster_name;
+use dragoman_policy::plan::RoutingSettings;
+use dragoman_policy::prices::{CONFIG_VERSION, OverrideError};
+use dragoman_policy::{Candidate, PicoPrice, Price, PriceTable, Route, RoutingTable, Strategy};
+
+/// One configuration, ready to decide by.
+#[derive(Debug)]
+pub struct Live {
+    /// As read.
+    pub config: Config,
+    /// Aliases, deployments and fallbacks.
+    pub routing: RoutingTable,
+    deployments: HashMap<Arc<str>, Served>,
+}
+
+/// What is known of a deployment that is served.
+#[derive(Debug)]
+pub struct Served {
+    /// LiteLLM's provider prefix.
+    pub provider: &'static str,
+    /// The provider's name of the model.
+    pub model: String,
+    /// The alias that it serves.
+    pub alias: String,
+    /// How many deployments that alias has.
+    pub group_size: usize,
+    /// Time for a whole answer, or for the first token of a stream.
+    pub timeout: Duration,
+    /// Time for the first token of a stream.
+    pub stream_timeout: Duration,
+    /// Requests that it may have in flight.
+    pub max_parallel_requests: Option<u32>,
+    /// What it charges, and the version of that price.
+    pub price: Option<(Price, Arc<str>)>,
+}
+
+impl Served {
+    /// Input and output price of a token, together.
+    pub fn token_price(&self) -> Option<PicoPrice> {
+        let (price, _) = self.price.as_ref()?;
+        Some(PicoPrice(price.input?.0.saturating_add(price.output?.0)))
+    }
+}
+
+/// A price in the configuration that does not read.
+#[derive(Debug, thiserror::Error)]
+#[error("deployment of `{alias}`: {error}")]
+pub struct LiveError {
+    alias: String,
+    error: OverrideError,
+}
+
+impl Live {
+    /// Prepares `config`; prices come from it and from `table`.
+    pub fn new(config: Config, table: &PriceTable) -> Result<Self, LiveError> {
+        let mut deployments = HashMap::new();
+        for deployment in config.deployments.iter().filter(|d| d.upstream().is_some()) {
+            deployments
+                .insert(Arc::from(deployment.id.as_str()), served(&config, deployment, table)?);
+        }
+        let routing = RoutingTable::new(routes(&config), settings(&config));
+        Ok(Self { config, routing, deployments })
+    }
+
+    /// The deployment with this id, when it is served.
+    pub fn served(&self, id: &str) -> Option<&Served> {
+        self.deployments.get(id)
+    }
+
+    /// Whether the deployment still exists.
+    pub fn has(&self, id: &str) -> bool {
+        self.deployments.contains_key(id)
+    }
+
+    /// A provider whose dialect is not served yet, when `alias` has only such deployments.
+    pub fn unserved_provider(&self, alias: &str) -> Option<&'static str> {
+        let (_, group) = self.config.group(alias)?;
+        let mut all = group.deployments.iter().filter_map(|id| self.config.deployment(id.as_str()));
+        let first = all.next()?;
+        let served = first.upstream().is_some() || all.any(|d| d.upstream().is_some());
+        (!served).then_some(first.provider.prefix)
+    }
+}
+
+fn served(
+    config: &Config,
+    deployment: &Deployment,
+    table: &PriceTable,
+) -> Result<Served, LiveError> {
+    let provider = deployment.provider.prefix;
+    let model = price_model(deployment);
+    let settings =
+        deployment.prices.iter().map(|(name, number)| (name.clone(), number.clone().into()));
+    let settings = settings.collect();
+    let listed = table.lookup(provider, model);
+    let configured = Price::overridden(&[&settings], listed.map(|model| &model.price))
+        .map_err(|error| LiveError { alias: deployment.alias.to_string(), error })?;
+    let price = match configured {
+        Some(price) => Some((price, Arc::from(CONFIG_VERSION))),
+        None => table.priced(provider, model, None).map(|p| (p.price, Arc::from(p.version))),
+    };
+    let timeout = deployment.timeout.unwrap_or(config.router.timeout);
+    let stream = deployment.stream_timeout.or(config.router.stream_timeout);
+    Ok(Served {
+        provider,
+        model: deployment.model.clone(),
+        alias: deployment.alias.to_string(),
+        group_size: config
+            .aliases
+            .get(deployment.alias.as_str())
+            .map_or(1, |group| group.deployments.len()),
+        timeout,
+        stream_timeout: stream.unwrap_or(timeout),
+        max_parallel_requests: deployment.max_parallel_requests,
+        price,
+    })
+}
+
+/// The model whose price holds: `model_info.base_model` where it is set.
+fn price_model(deployment: &Deployment) -> &str {
+    let base = deployment.model_info.get("base_model").and_then(serde_json::Value::as_str);
+    base.unwrap_or(&deployment.model)
+}
+
+fn routes(config: &Config) -> Vec<Route> {
+    let group = |(alias, group): (&dragoman_config::Alias, &dragoman_config::Group)| Route {
+        alias: Arc::from(alias.as_str()),
+        deployments: group
+            .deployments
+            .iter()
+            .filter_map(|id| config.deployment(id.as_str()))
+            .filter(|deployment| deployment.upstream().is_some())
+            .map(candidate)
+            .collect(),
+    };
+    config.aliases.iter().map(group).collect()
+}
+
+fn candidate(deployment: &Deployment) -> Candidate {
+    let id = deployment.id.as_str();
+    Candidate {
+        id: Arc::from(id),
+        cluster: Arc::from(cluster_name(id)),
+        model: Arc::from(format!("{}/{}", deployment.provider.prefix, deployment.model)),
+        weight: deployment.weight,
+        rpm: deployment.rpm,
+        tpm: deployment.tpm,
+        order: deployment.order.unwrap_or(0),
+    }
+}
+
+fn settings(config: &Config) -> RoutingSettings {
+    let router = &config.router;
+    let map = |fallbacks: &Fallbacks| {
+        let names = |all: &Vec<dragoman_config::Alias>| all.iter().map(ToString::to_string).collect();
+        fallbacks.by_alias.iter().map(|(alias, to)| (alias.to_string(), names(to))).collect()
+    };
+    RoutingSettings {
+        strategy: Strategy::parse(router.strategy.as_str()).unwrap_or_default(),
+        num_retries: router.num_retries,
+        fallbacks: map(&router.fallbacks),
+        context_window_fallbacks: map(&router.context_window_fallbacks),
+        content_policy_fallbacks: map(&router.content_policy_fallbacks),
+        default_fallbacks: router.fallbacks.default.iter().map(ToString::to_string).collect(),
+        ..RoutingSettings::default()
+    }
+}

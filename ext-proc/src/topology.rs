@@ -1,0 +1,65 @@
+//! From a configuration to what Envoy's resources are built from.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dragoman_config::{Deployment, Scheme};
+use dragoman_envoy::{
+    Credential, Endpoint, FilterModule, Listeners, Services, Topology, Upstream,
+};
+use dragoman_proto::UpstreamConfig;
+
+use crate::live::Live;
+
+/// A stream may be silent for this long beyond the longest timeout of a deployment.
+const IDLE_MARGIN: Duration = Duration::from_secs(30);
+
+/// What does not come from the configuration file.
+#[derive(Debug, Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) listeners: Listeners,
+    pub(crate) services: Services,
+    pub(crate) filter: FilterModule,
+    pub(crate) ca_file: PathBuf,
+}
+
+/// The topology of `live` in its surroundings.
+pub(crate) fn topology(live: &Live, around: &Surroundings) -> Topology {
+    let config = &live.config;
+    let longest = config.deployments.iter().filter_map(|d| d.timeout.max(d.stream_timeout)).max();
+    let longest = longest.max(config.router.stream_timeout).max(Some(config.router.timeout));
+    Topology {
+        listeners: around.listeners.clone(),
+        services: around.services.clone(),
+        filter: around.filter.clone(),
+        upstreams: config.deployments.iter().filter_map(upstream).collect(),
+        root_path: config.server.root_path.clone(),
+        max_body_bytes: u32::try_from(config.server.max_body_bytes).unwrap_or(u32::MAX),
+        idle_timeout: longest.unwrap_or_default() + IDLE_MARGIN,
+        ca_file: around.ca_file.clone(),
+    }
+}
+
+fn upstream(deployment: &Deployment) -> Option<Upstream> {
+    let (dialect, endpoint) = deployment.upstream()?;
+    let tls = endpoint.scheme == Scheme::Https;
+    let credential = deployment.credential.header_value().map(|value| Credential {
+        header: deployment.credential.header.name().to_owned(),
+        value: value.expose().to_owned(),
+    });
+    Some(Upstream {
+        config: UpstreamConfig {
+            deployment: deployment.id.to_string(),
+            provider: deployment.provider.prefix.to_owned(),
+            dialect,
+            model: deployment.model.clone(),
+            authority: endpoint.authority(),
+            base_path: endpoint.base_path.clone(),
+            defaults: deployment.defaults.clone(),
+            drop_params: deployment.drop_params,
+            quirks: deployment.quirks.clone(),
+        },
+        endpoint: Endpoint { tls, host: endpoint.host.clone(), port: endpoint.port },
+        credential,
+    })
+}
