@@ -194,13 +194,35 @@ pub(crate) async fn filters_narrow_the_page(ledger: &impl Ledger) {
     keep(ledger, vec![record("one", 5), other]).await;
     let some = |text: &str| Some(text.to_owned());
     let filters = [
-        RequestFilter { request_id: some("one"), ..everything() },
-        RequestFilter { key_id: some("key-1"), ..everything() },
-        RequestFilter { user_id: some("user-1"), ..everything() },
-        RequestFilter { team_id: some("team-1"), ..everything() },
-        RequestFilter { alias: some("smart"), ..everything() },
-        RequestFilter { until_ms: Some(10), ..everything() },
-        RequestFilter { from_ms: Some(5), until_ms: Some(6), ..everything() },
+        RequestFilter {
+            request_id: some("one"),
+            ..everything()
+        },
+        RequestFilter {
+            key_id: some("key-1"),
+            ..everything()
+        },
+        RequestFilter {
+            user_id: some("user-1"),
+            ..everything()
+        },
+        RequestFilter {
+            team_id: some("team-1"),
+            ..everything()
+        },
+        RequestFilter {
+            alias: some("smart"),
+            ..everything()
+        },
+        RequestFilter {
+            until_ms: Some(10),
+            ..everything()
+        },
+        RequestFilter {
+            from_ms: Some(5),
+            until_ms: Some(6),
+            ..everything()
+        },
     ];
     let page = Page {
         size: 9,
@@ -216,7 +238,9 @@ pub(crate) async fn filters_narrow_the_page(ledger: &impl Ledger) {
 
 pub(crate) async fn totals_tell_unpriced_from_free(ledger: &impl Ledger) {
     let unpriced = with(record("unpriced", 1), |r| r.charge.cost = None);
-    let free = with(record("free", 2), |r| r.charge.cost = Some(NanoDollars::ZERO));
+    let free = with(record("free", 2), |r| {
+        r.charge.cost = Some(NanoDollars::ZERO)
+    });
     let failed = with(record("failed", 3), |r| r.state = State::Failed);
     keep(ledger, vec![unpriced, free, failed]).await;
     let totals = ledger.totals(&everything()).await.unwrap();

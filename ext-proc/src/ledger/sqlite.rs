@@ -159,7 +159,9 @@ impl Ledger for SqliteLedger {
             | GroupBy::Tag => " GROUP BY 1 ORDER BY cost_nanos DESC, 1",
         });
         let rows = query.build().fetch_all(&self.readers).await?;
-        rows.iter().map(|found| group_totals(group, found)).collect()
+        rows.iter()
+            .map(|found| group_totals(group, found))
+            .collect()
     }
 
     async fn health(&self) -> Result<(), LedgerError> {
@@ -208,7 +210,10 @@ async fn make_room<'r>(
                     "DELETE FROM attempts WHERE request_id = $1",
                     "DELETE FROM requests WHERE request_id = $1",
                 ] {
-                    sqlx::query(delete).bind(&id).execute(&mut *connection).await?;
+                    sqlx::query(delete)
+                        .bind(&id)
+                        .execute(&mut *connection)
+                        .await?;
                 }
             }
         }

@@ -53,7 +53,10 @@ holds! {
 async fn rows_survive_closing_and_opening() {
     let scratch = Scratch::new();
     let ledger = scratch.open().await;
-    ledger.record(&Batch::new(vec![record("a", 1)])).await.unwrap();
+    ledger
+        .record(&Batch::new(vec![record("a", 1)]))
+        .await
+        .unwrap();
     ledger.close().await;
     let reopened = scratch.open().await;
     assert!(reopened.request("a").await.unwrap().is_some());
@@ -63,7 +66,10 @@ async fn rows_survive_closing_and_opening() {
 async fn a_commit_is_in_the_file_before_record_returns() {
     let scratch = Scratch::new();
     let ledger = scratch.open().await;
-    ledger.record(&Batch::new(vec![record("a", 1)])).await.unwrap();
+    ledger
+        .record(&Batch::new(vec![record("a", 1)]))
+        .await
+        .unwrap();
     // A second process would see the same: the first is neither closed nor asked.
     let other = scratch.open().await;
     assert!(other.request("a").await.unwrap().is_some());
@@ -76,7 +82,12 @@ async fn a_closed_database_is_an_error_and_no_empty_answer() {
     ledger.close().await;
     assert!(ledger.health().await.is_err());
     assert!(ledger.request("a").await.is_err());
-    assert!(ledger.record(&Batch::new(vec![record("a", 1)])).await.is_err());
+    assert!(
+        ledger
+            .record(&Batch::new(vec![record("a", 1)]))
+            .await
+            .is_err()
+    );
 }
 
 #[test]

@@ -1,0 +1,69 @@
+//! Settlement: what Envoy's access logs say becomes ledger rows, metrics, and news for budgets and
+//! routing.
+//!
+//! Two logs arrive over one gRPC service. The log of *requests* has one entry per request, with the
+//! admission (dynamic metadata) and the filter's report of all its attempts (filter state): it alone
+//! makes ledger rows. The log of *attempts* comes from the router as each attempt ends; Envoy gives
+//! its entries neither metadata nor filter state, so they cannot be joined to a request, but they
+//! tell at once how a deployment fares, while a request that failed over may go on for minutes.
+
+mod cluster;
+mod entry;
+mod measure;
+mod outcome;
+mod rows;
+mod service;
+
+#[cfg(test)]
+mod fixture;
+
+use dragoman_policy::NanoDollars;
+use dragoman_proto::{Admission, Usage};
+
+use crate::ledger::{Record, Target};
+
+pub use cluster::deployment_of;
+pub use entry::{Failure, Malformed, RequestEntry, UpstreamAttempt};
+pub use measure::describe;
+pub use rows::rows;
+pub use service::Settlement;
+
+/// What deployments cost and who they are, in the configuration of the moment.
+pub trait Pricing: Send + Sync + 'static {
+    /// The cost of `usage` at `destination`, with the version of the price; `None` when no price is
+    /// known.
+    fn cost(&self, destination: Destination<'_>, usage: &Usage) -> Option<(NanoDollars, String)>;
+
+    /// Who `destination` is. Provider and model are unknown once the deployment is gone from the
+    /// configuration.
+    fn target(&self, destination: Destination<'_>) -> Target;
+}
+
+/// Where an attempt went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Destination<'a> {
+    /// The deployment's id.
+    pub deployment: &'a str,
+    /// What the `*` of a wildcard deployment stood for; empty for others.
+    pub captured: &'a str,
+}
+
+/// Who wants to know how requests and attempts end: budgets, limits, routing. Called in the order
+/// of arrival, from the task of a log stream; must not block.
+pub trait Observer: Send + Sync + 'static {
+    /// An attempt at a deployment has ended.
+    fn attempt(&self, attempt: &UpstreamAttempt);
+
+    /// A request has ended. May be told twice about the same request.
+    fn request(&self, admission: &Admission, record: &Record);
+}
+
+/// An observer that needs nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {
+    fn attempt(&self, _: &UpstreamAttempt) {}
+
+    fn request(&self, _: &Admission, _: &Record) {}
+}
