@@ -118,9 +118,10 @@ impl Budgets {
                 continue;
             };
             account.give_back(held.amount, held.charged);
+            account.spend(actual.min(held.amount));
             let excess = actual.saturating_sub(held.amount);
             let covered = excess.min(account.balance.room(account.limit));
-            account.spend(actual.min(held.amount).saturating_add(covered));
+            account.spend(covered);
             charge.uncovered = charge.uncovered.max(excess.saturating_sub(covered));
             charge.crossed.extend(account.crossing(&key));
             charge.accounts.push(key);
