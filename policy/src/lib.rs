@@ -21,7 +21,7 @@ pub use keys::{Credential, KeyHash, ModelAccess, Principal};
 pub use limits::{LimitRef, Limits};
 pub use money::{NanoDollars, PicoPrice};
 pub use plan::{Candidate, NoPlan, Plan, Route, RoutingTable, Strategy};
-pub use prices::{Price, PriceTable};
+pub use prices::{Price, PriceTable, Quote};
 pub use refusal::Refusal;
 pub use time::UnixMillis;
 pub use window::{Period, Span, Window};

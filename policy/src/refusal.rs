@@ -67,6 +67,19 @@ impl From<budget::Refused> for Refusal {
     }
 }
 
+impl Refusal {
+    /// Why the budgets did not admit a request for `model`.
+    pub fn by_budget(not_admitted: budget::NotAdmitted, model: &str) -> Self {
+        match not_admitted {
+            budget::NotAdmitted::Refused(refused) => refused.into(),
+            budget::NotAdmitted::Unpriced(reason) => Self::Unpriced {
+                model: model.to_owned(),
+                reason,
+            },
+        }
+    }
+}
+
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let message = refusal.to_string();

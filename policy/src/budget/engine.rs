@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{
-    AccountWindow, Balance, BudgetRef, Charge, Crossing, Expired, LATE_MS, Refused, Reservation,
-    Settlement,
+    AccountWindow, Admitted, Balance, BudgetRef, Charge, Crossing, Expired, LATE_MS, NotAdmitted,
+    Refused, Reservation, Settlement,
 };
 use crate::money::NanoDollars;
+use crate::prices::Quote;
 use crate::time::UnixMillis;
 
 /// All budgets of one process, and the reservations on them.
@@ -80,6 +81,31 @@ impl Budgets {
             request_id: Arc::clone(request_id),
             amount,
             would_refuse,
+        })
+    }
+
+    /// Reserves the most that a request can cost; where that does not fit, with as many output
+    /// tokens as fit, but not fewer than `min_output_tokens` (or than it asks for, if that is less).
+    pub fn admit(
+        &mut self,
+        budgets: &[BudgetRef],
+        quote: &Quote,
+        min_output_tokens: u64,
+        request_id: &Arc<str>,
+        now: UnixMillis,
+        expires_at: UnixMillis,
+    ) -> Result<Admitted, NotAdmitted> {
+        let floor = min_output_tokens.min(quote.output_tokens());
+        let fitting = quote.output_within(self.fit(budgets))?.unwrap_or(0);
+        let output_tokens = fitting.clamp(floor, quote.output_tokens());
+        let amount = quote.most_with(output_tokens)?;
+        let reservation = self.reserve(budgets, amount, request_id, now, expires_at)?;
+        // A request that came twice has the reservation, and so the cap, of the first time.
+        let covered = quote.output_within(reservation.amount())?.unwrap_or(0);
+        let output_tokens = output_tokens.min(covered);
+        Ok(Admitted {
+            reservation,
+            output_tokens,
         })
     }
 

@@ -15,10 +15,13 @@ use std::sync::Arc;
 
 use crate::account::AccountId;
 use crate::money::NanoDollars;
+use crate::prices::Unpriced;
 use crate::time::UnixMillis;
 use crate::window::Window;
 
 mod engine;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;
 
@@ -168,6 +171,27 @@ impl Refused {
              the request may cost ${needed}; {reset}"
         )
     }
+}
+
+/// A request that the budgets have room for.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the reservation in it is settled or released"]
+pub struct Admitted {
+    /// What is held for it.
+    pub reservation: Reservation,
+    /// The output tokens (per choice) that the reservation covers: as asked for, or fewer.
+    pub output_tokens: u64,
+}
+
+/// Why a request is not admitted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAdmitted {
+    /// A budget has no room, even for the smallest output.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// A deployment of the plan has no known price.
+    #[error(transparent)]
+    Unpriced(#[from] Unpriced),
 }
 
 /// How a reservation ended.

@@ -1,21 +1,22 @@
-use proptest::prelude::*;
+//! Budgets, one behaviour at a time.
 
 use super::*;
 use crate::account::Scope;
+use crate::prices::{Ceiling, Price, Quote};
 use crate::refusal::Refusal;
 
-const NOW: UnixMillis = UnixMillis(1_000_000);
-const EXPIRY: UnixMillis = UnixMillis(1_060_000);
+pub(super) const NOW: UnixMillis = UnixMillis(1_000_000);
+pub(super) const EXPIRY: UnixMillis = UnixMillis(1_060_000);
 
-fn nanos(nanos: u64) -> NanoDollars {
+pub(super) fn nanos(nanos: u64) -> NanoDollars {
     NanoDollars::new(nanos)
 }
 
-fn id(name: &str) -> Arc<str> {
+pub(super) fn id(name: &str) -> Arc<str> {
     Arc::from(name)
 }
 
-fn budget(scope: Scope, limit: u64) -> BudgetRef {
+pub(super) fn budget(scope: Scope, limit: u64) -> BudgetRef {
     let window = Window {
         start: UnixMillis(900_000),
         end: Some(UnixMillis(1_200_000)),
@@ -23,7 +24,7 @@ fn budget(scope: Scope, limit: u64) -> BudgetRef {
     BudgetRef::strict(AccountId::new(scope, "x"), window, nanos(limit))
 }
 
-fn balance(budgets: &Budgets, budget: &BudgetRef) -> (u64, u64) {
+pub(super) fn balance(budgets: &Budgets, budget: &BudgetRef) -> (u64, u64) {
     let balance = budgets.balance(&AccountWindow {
         account: budget.account.clone(),
         window: budget.window,
@@ -31,7 +32,7 @@ fn balance(budgets: &Budgets, budget: &BudgetRef) -> (u64, u64) {
     (balance.spent.nanos(), balance.reserved.nanos())
 }
 
-fn reserve(
+pub(super) fn reserve(
     budgets: &mut Budgets,
     refs: &[BudgetRef],
     amount: u64,
@@ -288,118 +289,64 @@ fn a_restart_takes_up_spending_and_reservations() {
     assert_eq!(balance(&budgets, &key), (0, 0));
 }
 
-#[derive(Debug, Clone)]
-enum Step {
-    Reserve {
-        request: u8,
-        amount: u64,
-        accounts: u8,
-    },
-    Settle {
-        request: u8,
-        actual: u64,
-    },
-    Release {
-        request: u8,
-    },
-    Wait {
-        ms: u64,
-    },
+/// Ten input tokens and the output cap, each token at a nano-dollar.
+fn quote(output_tokens: u64) -> Quote {
+    let price = Price::per_token(crate::PicoPrice(1_000), crate::PicoPrice(1_000));
+    let ceiling = Ceiling {
+        input_tokens: 10,
+        output_tokens,
+        ..Ceiling::default()
+    };
+    Quote::new(vec![price], ceiling)
 }
 
-fn any_step() -> impl proptest::strategy::Strategy<Value = Step> {
-    let request = 0_u8..24;
-    prop_oneof![
-        4 => (request.clone(), 0_u64..60, 0_u8..8)
-            .prop_map(|(request, amount, accounts)| Step::Reserve { request, amount, accounts }),
-        3 => (request.clone(), 0_u64..90)
-            .prop_map(|(request, actual)| Step::Settle { request, actual }),
-        1 => request.prop_map(|request| Step::Release { request }),
-        1 => (0_u64..80_000).prop_map(|ms| Step::Wait { ms }),
-    ]
+fn admit(budgets: &mut Budgets, budget: &BudgetRef, output: u64, name: &str) -> Option<u64> {
+    let refs = std::slice::from_ref(budget);
+    let admitted = budgets.admit(refs, &quote(output), 16, &id(name), NOW, EXPIRY);
+    admitted.ok().map(|admitted| admitted.output_tokens)
 }
 
-fn three() -> [BudgetRef; 3] {
-    [
-        budget(Scope::Key, 100),
-        budget(Scope::Team, 150),
-        budget(Scope::Global, 200),
-    ]
+#[test]
+fn an_output_cap_shrinks_to_what_fits_before_a_request_is_refused() {
+    let key = budget(Scope::Key, 100);
+    let mut budgets = Budgets::default();
+    assert_eq!(admit(&mut budgets, &key, 20, "a"), Some(20));
+    assert_eq!(admit(&mut budgets, &key, 500, "b"), Some(60));
+    assert_eq!(balance(&budgets, &key), (0, 100));
+    assert_eq!(admit(&mut budgets, &key, 1, "c"), None);
 }
 
-fn chosen(accounts: u8) -> Vec<BudgetRef> {
-    let all = three().into_iter().enumerate();
-    all.filter(|(n, _)| accounts & (1 << n) != 0)
-        .map(|(_, budget)| budget)
-        .collect()
+#[test]
+fn an_output_cap_does_not_shrink_below_its_floor() {
+    let key = budget(Scope::Key, 25);
+    let mut budgets = Budgets::default();
+    assert_eq!(admit(&mut budgets, &key, 500, "a"), None);
+    assert_eq!(
+        admit(&mut budgets, &key, 15, "b"),
+        Some(15),
+        "asked for less"
+    );
+    assert_eq!(balance(&budgets, &key), (0, 25));
 }
 
-proptest! {
-    #[test]
-    fn no_interleaving_charges_more_than_a_limit_or_leaves_a_reservation(
-        steps in proptest::collection::vec(any_step(), 1..120),
-    ) {
-        let mut budgets = Budgets::default();
-        let mut now = NOW;
-        for step in steps {
-            match step {
-                Step::Reserve { request, amount, accounts } => {
-                    let expiry = now.plus(60_000);
-                    let name = id(&request.to_string());
-                    let refs = chosen(accounts);
-                    let fits = nanos(amount) <= budgets.fit(&refs);
-                    let known = budgets.find(&name).is_some();
-                    let reserved = budgets.reserve(&refs, nanos(amount), &name, now, expiry);
-                    prop_assert_eq!(reserved.is_ok(), fits || known);
-                }
-                Step::Settle { request, actual } => {
-                    if let Some(reservation) = budgets.find(&request.to_string()) {
-                        budgets.settle(reservation, nanos(actual));
-                    }
-                }
-                Step::Release { request } => {
-                    if let Some(reservation) = budgets.find(&request.to_string()) {
-                        budgets.release(reservation);
-                    }
-                }
-                Step::Wait { ms } => {
-                    now = now.plus(ms);
-                    budgets.expire(now);
-                }
-            }
-            for budget in three() {
-                let (spent, reserved) = balance(&budgets, &budget);
-                prop_assert!(nanos(spent + reserved) <= budget.limit);
-            }
-        }
-        budgets.expire(now.plus(60_000));
-        prop_assert_eq!(budgets.open_reservations(), 0);
-        for budget in three() {
-            prop_assert_eq!(balance(&budgets, &budget).1, 0);
-        }
+#[test]
+fn a_refusal_states_the_least_that_the_request_needs() {
+    let key = budget(Scope::Key, 25);
+    let mut budgets = Budgets::default();
+    let refs = std::slice::from_ref(&key);
+    let refused = budgets.admit(refs, &quote(500), 16, &id("a"), NOW, EXPIRY);
+    match refused {
+        Err(NotAdmitted::Refused(refused)) => assert_eq!(refused.needed, nanos(26)),
+        other => panic!("{other:?}"),
     }
+}
 
-    #[test]
-    fn what_is_charged_is_the_sum_of_what_was_settled(
-        costs in proptest::collection::vec((0_u64..60, 0_u64..60, any::<bool>()), 1..60),
-    ) {
-        let key = budget(Scope::Key, 5_000);
-        let mut budgets = Budgets::default();
-        let mut sum = 0;
-        for (n, (cost, slack, lost)) in costs.into_iter().enumerate() {
-            let name = n.to_string();
-            let refs = std::slice::from_ref(&key);
-            let Ok(reservation) = reserve(&mut budgets, refs, cost + slack, &name) else {
-                continue;
-            };
-            if lost {
-                sum += cost + slack;
-            } else {
-                sum += cost;
-                budgets.settle(reservation, nanos(cost));
-            }
-        }
-        budgets.expire(EXPIRY);
-        prop_assert_eq!(balance(&budgets, &key), (sum, 0));
-    }
+#[test]
+fn a_model_without_a_price_is_not_admitted_under_a_budget() {
+    let quote = Quote::new(vec![Price::default()], Ceiling::default());
+    let key = budget(Scope::Key, 25);
+    let mut budgets = Budgets::default();
+    let refs = std::slice::from_ref(&key);
+    let admitted = budgets.admit(refs, &quote, 16, &id("a"), NOW, EXPIRY);
+    assert!(matches!(admitted, Err(NotAdmitted::Unpriced(_))));
 }

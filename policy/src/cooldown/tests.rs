@@ -1,3 +1,5 @@
+//! LiteLLM's rules, one by one.
+
 use super::*;
 
 const START: UnixMillis = UnixMillis(1_763_600_040_000);

@@ -1,3 +1,5 @@
+//! Credentials, hashes and what a key may use.
+
 use std::collections::HashMap;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Limits, one behaviour at a time and in any interleaving.
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Amounts and prices: read exactly, rounded as promised.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -242,7 +242,7 @@ fn visited<'a>(table: &'a RoutingTable, alias: &'a str, wishes: &'a Wishes) -> V
     visited
 }
 
-fn follow<'a>(table: &'a RoutingTable, alias: &str, depth: usize, visited: &mut Vec<&'a str>) {
+fn follow<'a>(table: &'a RoutingTable, alias: &'a str, depth: usize, visited: &mut Vec<&'a str>) {
     if depth > MAX_FALLBACK_DEPTH || visited.len() >= MAX_ATTEMPTS {
         return;
     }

@@ -208,26 +208,20 @@ impl RoutingTable {
     }
 
     /// Where a request for `alias` goes when its own deployments fail, before the fallbacks of
-    /// these.
-    pub fn fallbacks_of(&self, alias: &str) -> impl Iterator<Item = &String> {
+    /// these. What is configured for the name as written comes before what is for the alias that it
+    /// leads to.
+    pub fn fallbacks_of<'a>(&'a self, alias: &'a str) -> impl Iterator<Item = &'a String> {
         let settings = &self.settings;
-        let own = settings.fallbacks.get(alias);
-        let own = own.or_else(|| settings.fallbacks.get("*"));
-        let own = own.unwrap_or(&settings.default_fallbacks);
-        own.iter()
-            .chain(
-                settings
-                    .context_window_fallbacks
-                    .get(alias)
-                    .into_iter()
-                    .flatten(),
-            )
-            .chain(
-                settings
-                    .content_policy_fallbacks
-                    .get(alias)
-                    .into_iter()
-                    .flatten(),
-            )
+        let led_to = self.find(alias).map(|found| &found.route.alias);
+        let of = |map: &'a HashMap<String, Vec<String>>| {
+            let led_to = led_to.and_then(|name| map.get(name.as_ref()));
+            map.get(alias).or(led_to).map(Vec::as_slice)
+        };
+        let own = of(&settings.fallbacks)
+            .or_else(|| settings.fallbacks.get("*").map(Vec::as_slice))
+            .unwrap_or(&settings.default_fallbacks);
+        let too_long = of(&settings.context_window_fallbacks).unwrap_or_default();
+        let objectionable = of(&settings.content_policy_fallbacks).unwrap_or_default();
+        own.iter().chain(too_long).chain(objectionable)
     }
 }

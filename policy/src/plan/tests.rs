@@ -1,3 +1,5 @@
+//! Plans: order, retries, fallbacks, names.
+
 use std::collections::HashMap;
 
 use proptest::prelude::*;
@@ -284,6 +286,22 @@ fn other_names_lead_to_their_alias() {
     };
     let table = RoutingTable::new(vec![route("m", &["a"])], settings);
     assert_eq!(simple(&table, "gpt"), "a a a");
+}
+
+#[test]
+fn a_name_that_leads_to_an_alias_has_its_fallbacks() {
+    let settings = RoutingSettings {
+        model_group_alias: HashMap::from([("gpt".to_owned(), "m".to_owned())]),
+        ..settings(&[("m", &["n"]), ("openai/*", &["n"])])
+    };
+    let routes = vec![
+        route("m", &["a"]),
+        route("n", &["b"]),
+        route("openai/*", &["w"]),
+    ];
+    let table = RoutingTable::new(routes, settings);
+    assert_eq!(simple(&table, "gpt"), "a a a b");
+    assert_eq!(simple(&table, "openai/gpt-4o"), "w w w b");
 }
 
 fn weighted(weights: [Option<u32>; 3]) -> RoutingTable {

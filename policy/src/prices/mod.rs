@@ -7,11 +7,13 @@ use dragoman_proto::Usage;
 use crate::money::{NanoDollars, PicoPrice};
 
 mod overrides;
+mod quote;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use overrides::OverrideError;
+pub use quote::Quote;
 pub use table::{Mode, Model, PriceTable, PriceTableError, Priced};
 
 /// The price version of a model whose prices the configuration sets.
@@ -69,7 +71,8 @@ pub struct Unpriced {
     pub setting: &'static str,
 }
 
-/// The most that a request can use.
+/// The most that a request can use. Whoever fills it in bounds every unit that the endpoint can be
+/// charged by: what is left at zero is not reserved for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ceiling {
     /// Upper bound of the input tokens.
@@ -264,7 +267,7 @@ impl Price {
             return Ok(0);
         }
         let base = self.rates(ceiling.input_tokens).output.ok_or(OUTPUT)?;
-        let dearest = [self.reasoning, self.audio_output]
+        let dearest = [self.output, self.reasoning, self.audio_output]
             .into_iter()
             .flatten()
             .fold(base, PicoPrice::max);

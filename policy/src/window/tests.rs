@@ -1,3 +1,5 @@
+//! Windows and expiries at their edges.
+
 use proptest::prelude::*;
 
 use super::*;
