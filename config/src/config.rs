@@ -263,8 +263,8 @@ impl Config {
         })
     }
 
-    /// The deployments of an alias with their shares, as `simple-shuffle` has it: by `weight`, else
-    /// by `rpm`, else by `tpm` where all have one, else equal.
+    /// The deployments of an alias with their shares, as `simple-shuffle` has it: by the first of
+    /// `weight`, `rpm` and `tpm` that any of them sets, else equal.
     pub fn shares(&self, alias: &str) -> Vec<(&Deployment, u64)> {
         let Some(group) = self.aliases.get(alias) else {
             return Vec::new();
@@ -277,10 +277,10 @@ impl Config {
         let share = |deployment: &Deployment| -> u64 {
             if deployments.iter().any(|other| other.weight.is_some()) {
                 deployment.weight.map_or(1, u64::from)
-            } else if deployments.iter().all(|other| other.rpm.is_some()) {
-                deployment.rpm.unwrap_or(1)
-            } else if deployments.iter().all(|other| other.tpm.is_some()) {
-                deployment.tpm.unwrap_or(1)
+            } else if deployments.iter().any(|other| other.rpm.is_some()) {
+                deployment.rpm.unwrap_or(0)
+            } else if deployments.iter().any(|other| other.tpm.is_some()) {
+                deployment.tpm.unwrap_or(0)
             } else {
                 1
             }

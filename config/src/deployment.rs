@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::time::Duration;
 
+use dragoman_policy::plan::Pattern;
 use dragoman_proto::{Dialect, Quirks};
 use indexmap::IndexMap;
 use serde_json::{Map, Number, Value};
@@ -55,7 +56,8 @@ pub struct Deployment {
     /// LiteLLM's price keys (`input_cost_per_token` …), in dollars per unit.
     pub prices: IndexMap<String, Number>,
     /// Settings of dialects that are not served yet: `api_version`, `aws_*`, `vertex_*` …
-    pub provider_settings: Map<String, Value>,
+    /// Kept secret as a whole, because keys are among them; what is not text is JSON.
+    pub provider_settings: IndexMap<String, Secret>,
     /// What else `model_info` says: `mode`, `base_model`, `max_tokens` …
     pub model_info: Map<String, Value>,
 }
@@ -79,11 +81,11 @@ impl Deployment {
     }
 }
 
-/// What the `*` of `pattern` stands for in `name`; nothing when it has none and is equal.
+/// What the first `*` of `pattern` stands for in `name`; nothing when it has none and is equal.
 pub(crate) fn star<'n>(pattern: &str, name: &'n str) -> Option<&'n str> {
-    match pattern.split_once('*') {
+    match Pattern::parse(pattern) {
         None => (pattern == name).then_some(""),
-        Some((before, after)) => name.strip_prefix(before)?.strip_suffix(after),
+        Some(pattern) => pattern.capture(name),
     }
 }
 
@@ -164,17 +166,3 @@ name!(
     /// The name by which clients ask for a model.
     Alias
 );
-
-#[cfg(test)]
-mod tests {
-    use super::star;
-
-    #[test]
-    fn a_star_stands_for_what_it_covers() {
-        assert_eq!(star("openai/*", "openai/gpt-4o"), Some("gpt-4o"));
-        assert_eq!(star("*", "x"), Some("x"));
-        assert_eq!(star("gpt-4o", "gpt-4o"), Some(""));
-        assert_eq!(star("openai/*", "anthropic/x"), None);
-        assert_eq!(star("a*a", "a"), None);
-    }
-}

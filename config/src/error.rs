@@ -119,6 +119,14 @@ pub enum ConfigError {
         /// The value's place.
         path: String,
     },
+    /// A price that is no amount.
+    #[error("{path}: {reason}")]
+    Price {
+        /// The entry of the model list.
+        path: String,
+        /// Which price, and why.
+        reason: dragoman_policy::prices::OverrideError,
+    },
     /// Two deployments with one id.
     #[error("{path}: the id {id} is taken by another deployment")]
     DuplicateId {

@@ -5,6 +5,8 @@
 
 use dragoman_proto::{Dialect, Quirks};
 
+use crate::Endpoint;
+
 /// A provider that a model's prefix names.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Provider {
@@ -94,6 +96,18 @@ impl Provider {
         Self::named(prefix)
     }
 
+    /// Who is at `endpoint`, whatever the prefix says: people reach many by `openai/` and a base.
+    pub fn at(endpoint: &Endpoint) -> Option<&'static Self> {
+        let lives_there = |row: &&Self| {
+            let own = row.base.and_then(|base| Endpoint::parse(base).ok());
+            own.is_some_and(|own| own.host == endpoint.host)
+        };
+        PROVIDERS
+            .iter()
+            .filter(|row| !row.keyless)
+            .find(lives_there)
+    }
+
     /// All of them, in the table's order.
     pub fn all() -> &'static [Self] {
         PROVIDERS
@@ -126,6 +140,12 @@ impl Provider {
 
     const fn rejects(mut self, parameters: &'static [&'static str]) -> Self {
         self.differences.unsupported = parameters;
+        self
+    }
+
+    /// Sends the usage of a stream unasked, and may refuse to be asked.
+    const fn no_stream_options(mut self) -> Self {
+        self.differences.no_stream_options = true;
         self
     }
 
@@ -207,7 +227,8 @@ const fn ollama(prefix: &'static str) -> Provider {
 
 // Rejected with 400 by Groq (console.groq.com/docs/openai, "Currently unsupported").
 const GROQ: Names = &["logprobs", "top_logprobs", "logit_bias"];
-// Mistral answers 422 `extra_forbidden` to what its schema does not name (docs.mistral.ai/api).
+// Mistral answers 422 `extra_forbidden` to what its schema does not name, `stream_options` and
+// `max_completion_tokens` among it (docs.mistral.ai/api).
 const MISTRAL: Names = &[
     "logit_bias",
     "logprobs",
@@ -228,8 +249,8 @@ static PROVIDERS: &[Provider] = &[
     openai("groq", "https://api.groq.com/openai/v1", &["GROQ_API_BASE"], &["GROQ_API_KEY"]).rejects(GROQ),
     openai("nebius", "https://api.tokenfactory.nebius.com/v1", &["NEBIUS_API_BASE"], &["NEBIUS_API_KEY"]),
     openai("deepseek", "https://api.deepseek.com/v1", &["DEEPSEEK_API_BASE"], &["DEEPSEEK_API_KEY"]).max_tokens(),
-    openai("mistral", "https://api.mistral.ai/v1", &["MISTRAL_API_BASE", "MISTRAL_AZURE_API_BASE"], &["MISTRAL_API_KEY", "MISTRAL_AZURE_API_KEY"]).with_v1().max_tokens().rejects(MISTRAL),
-    openai("codestral", "https://codestral.mistral.ai/v1", &["CODESTRAL_API_BASE"], &["CODESTRAL_API_KEY"]).max_tokens().rejects(MISTRAL),
+    openai("mistral", "https://api.mistral.ai/v1", &["MISTRAL_API_BASE", "MISTRAL_AZURE_API_BASE"], &["MISTRAL_API_KEY", "MISTRAL_AZURE_API_KEY"]).with_v1().max_tokens().no_stream_options().rejects(MISTRAL),
+    openai("codestral", "https://codestral.mistral.ai/v1", &["CODESTRAL_API_BASE"], &["CODESTRAL_API_KEY"]).max_tokens().no_stream_options().rejects(MISTRAL),
     openai("together_ai", "https://api.together.xyz/v1", &["TOGETHER_AI_API_BASE"], &["TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY", "TOGETHER_AI_TOKEN"]).max_tokens(),
     openai("fireworks_ai", "https://api.fireworks.ai/inference/v1", &["FIREWORKS_API_BASE"], &["FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"]).max_tokens(),
     openai("openrouter", "https://openrouter.ai/api/v1", &["OPENROUTER_API_BASE"], &["OPENROUTER_API_KEY", "OR_API_KEY"]),
@@ -327,7 +348,6 @@ const BARE_MODELS: &[(&str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Endpoint;
 
     #[test]
     fn no_prefix_is_there_twice() {

@@ -1,18 +1,32 @@
-//! Whole files: the seeds, and files that are wrong.
+//! Whole files: those of the field load, those that are wrong say what is wrong.
 
-use crate::{Config, load};
+mod notices;
+mod seeds;
+mod settings;
+mod wrong;
 
+use crate::{Config, ConfigError, load};
+
+/// No variable is set.
 fn nothing(_: &str) -> Option<String> {
     None
 }
 
-fn seed(name: &str) -> Config {
-    let path = format!("{}/fixtures/seeds/{name}", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(path).unwrap();
-    load(&text, &nothing).unwrap()
+/// Reads `text` with these variables set.
+fn with(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    load(text, &|name| {
+        let found = variables.iter().find(|(variable, _)| *variable == name);
+        found.map(|(_, value)| (*value).to_owned())
+    })
 }
 
-#[test]
-fn a_file_of_the_field_loads_unchanged() {
-    assert_eq!(seed("000-router-config.yaml").aliases.len(), 4);
+/// One deployment of OpenAI's, with `params` (one per line) and the rest of the file below it.
+fn one(params: &str, rest: &str) -> String {
+    let params: String = params
+        .lines()
+        .map(|line| format!("      {line}\n"))
+        .collect();
+    format!(
+        "model_list:\n  - model_name: m\n    litellm_params:\n      model: openai/gpt-4o\n{params}{rest}"
+    )
 }

@@ -77,11 +77,12 @@ fn json(yaml: Yaml, path: &str) -> Result<Value, ConfigError> {
             for (key, value) in map {
                 let key = key_text(&key, path)?;
                 let value = json(value, &join(path, &key))?;
-                if object.insert(key.clone(), value).is_some() {
+                // `1` and `"1"` are two keys for YAML and one for us.
+                if object.insert(key, value).is_some() {
                     return Err(ConfigError::Syntax {
                         line: None,
                         column: None,
-                        reason: format!("{} is there twice", join(path, &key)),
+                        reason: format!("{path}: a key is there twice"),
                     });
                 }
             }
@@ -148,7 +149,12 @@ fn reason(parser: &str, line: Option<&str>) -> String {
     }
     if let Some((_, key)) = parser.split_once("duplicate entry with key ") {
         let key = key.split(" at line ").next().unwrap_or(key);
-        return format!("the key {key} is there twice");
+        // Clients' keys are keys of `usage_limits`.
+        return if key.contains("sk-") {
+            "a key is there twice".to_owned()
+        } else {
+            format!("the key {key} is there twice")
+        };
     }
     if parser.contains("recursion limit") {
         return "the file is nested too deeply".to_owned();

@@ -52,13 +52,21 @@ fn address(
     provider: &'static Provider,
     reader: &mut Reader<'_>,
 ) -> Result<Option<Endpoint>, ConfigError> {
+    let mut path = base.path;
     let text = match base.given {
         Some(Given::Literal(text)) => Some(text),
         Some(Given::Variable {
             value: Some(text), ..
         }) => Some(text),
-        Some(Given::Variable { name, value: None }) => unset(&base.path, name, provider, reader)?,
-        None => default_base(provider, reader),
+        Some(Given::Variable { name, value: None }) => unset(&path, name, provider, reader)?,
+        None => match reader.first_variable(provider.base_variables) {
+            // What is wrong with it is wrong with the variable.
+            Some((variable, base)) => {
+                path = variable;
+                Some(base)
+            }
+            None => provider.base.map(str::to_owned),
+        },
     };
     let Some(text) = text else {
         return match provider.dialect {
@@ -70,10 +78,10 @@ fn address(
         };
     };
     let endpoint = Endpoint::parse(&text).map_err(|reason| ConfigError::Address {
-        path: base.path.clone(),
+        path: path.clone(),
         reason,
     })?;
-    Ok(Some(normalised(endpoint, &base.path, provider, reader)))
+    Ok(Some(normalised(endpoint, &path, provider, reader)))
 }
 
 fn default_base(provider: &Provider, reader: &Reader<'_>) -> Option<String> {
@@ -193,7 +201,7 @@ fn credential(
         }
         if secret.looks_like_placeholder() {
             let consequence = format!(
-                "looks like a placeholder: {} will refuse it",
+                "looks like a placeholder: {} will refuse it (a variable is os.environ/NAME)",
                 provider.prefix
             );
             reader.warn(&path, consequence);

@@ -10,6 +10,14 @@ use super::deployment::Entry;
 use crate::section::{Reader, Section, as_whole, wrong};
 use crate::{Alias, ConfigError, Deployment, DeploymentId, Group};
 
+/// A deployment's id before it is unique.
+pub(super) enum Id {
+    /// In the file.
+    Written(DeploymentId),
+    /// Out of the entry.
+    Made(DeploymentId),
+}
+
 /// `model_info.id`, else a short hash over name and parameters, as they are written: so a rotated
 /// variable does not change it. A key in the file does not count either, because ids are public.
 pub(super) fn id_of(
@@ -17,12 +25,12 @@ pub(super) fn id_of(
     info: &mut Section,
     params: &Map<String, Value>,
     reader: &mut Reader<'_>,
-) -> Result<DeploymentId, ConfigError> {
+) -> Result<Id, ConfigError> {
     let path = info.at("id");
     if let Some(id) = info.text("id", reader)? {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if id.chars().all(plain) && (1..=64).contains(&id.len()) {
-            return Ok(DeploymentId::from(id));
+            return Ok(Id::Written(DeploymentId::from(id)));
         }
         reader.ignored(
             &path,
@@ -42,7 +50,8 @@ pub(super) fn id_of(
         }
     }
     let hash = hex::encode(Sha256::digest(text));
-    Ok(DeploymentId::from(hash.get(..12).unwrap_or(&hash)))
+    let id = hash.get(..12).unwrap_or(&hash);
+    Ok(Id::Made(DeploymentId::from(id)))
 }
 
 /// JSON with sorted keys.
@@ -106,25 +115,25 @@ pub(super) fn gather(
 
 /// Equal entries get numbers; an id that somebody wrote twice is a mistake.
 fn unique(entry: &Entry, taken: &mut HashSet<DeploymentId>) -> Result<DeploymentId, ConfigError> {
-    let id = &entry.deployment.id;
+    let id = match &entry.id {
+        Id::Written(id) | Id::Made(id) => id,
+    };
     if taken.insert(id.clone()) {
         return Ok(id.clone());
     }
-    let made = id.as_str().len() == 12 && id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit());
-    if !made {
+    if matches!(entry.id, Id::Written(_)) {
         return Err(ConfigError::DuplicateId {
             path: format!("{}.model_info.id", entry.path),
             id: id.to_string(),
         });
     }
-    let mut number = 2_u32;
-    loop {
-        let next = DeploymentId::from(format!("{id}-{number}"));
-        if taken.insert(next.clone()) {
-            return Ok(next);
-        }
-        number += 1;
-    }
+    let numbered = (2_usize..).map(|number| DeploymentId::from(format!("{id}-{number}")));
+    let free = numbered
+        .take(taken.len() + 1)
+        .find(|id| !taken.contains(id));
+    let free = free.unwrap_or_else(|| id.clone());
+    taken.insert(free.clone());
+    Ok(free)
 }
 
 /// Envoy's weights are whole numbers: fractions are scaled, for the whole group alike.

@@ -1,0 +1,131 @@
+//! The rest of `litellm_params`: prices, settings of providers, defaults for the request.
+
+use dragoman_policy::Price;
+use indexmap::IndexMap;
+use serde_json::{Map, Number, Value};
+
+use crate::known::{self, Place};
+use crate::section::{Reader, Section, as_number, wrong};
+use crate::{ConfigError, Secret, yaml};
+
+/// Takes LiteLLM's price keys out of `litellm_params` and `model_info`; the former win.
+pub(super) fn prices(
+    entry: &str,
+    params: &mut Section,
+    info: &mut Section,
+    reader: &mut Reader<'_>,
+) -> Result<IndexMap<String, Number>, ConfigError> {
+    let mut prices = IndexMap::new();
+    for section in [params, info] {
+        let keys = section.entries().keys().filter(|key| is_price(key));
+        let keys: Vec<String> = keys.cloned().collect();
+        for key in keys {
+            let path = section.at(&key);
+            let Some(value) = section.value(&key, reader) else {
+                continue;
+            };
+            match as_number(&value) {
+                Some(price) => {
+                    prices.entry(key).or_insert(price);
+                }
+                None if value.is_object() || value.is_array() => {
+                    reader.ignored(&path, "prices are numbers here: this one is not counted");
+                }
+                None => return Err(wrong(&path, "a price in dollars", &value)),
+            }
+        }
+    }
+    // Read once here, so that a price that is no amount is named with its place.
+    let settings = prices.clone().into_iter();
+    let settings = settings
+        .map(|(key, price)| (key, Value::Number(price)))
+        .collect();
+    match Price::overridden(&[&settings], None) {
+        Ok(_) => Ok(prices),
+        Err(reason) => Err(ConfigError::Price {
+            path: entry.to_owned(),
+            reason,
+        }),
+    }
+}
+
+/// `input_cost_per_token`, `cache_read_input_token_cost`
+fn is_price(key: &str) -> bool {
+    key.contains("_cost_") || key.ends_with("_cost")
+}
+
+/// Beginnings of keys that belong to providers whose dialects need more than a base and a key.
+const PROVIDER_SETTINGS: [&str; 9] = [
+    "api_version",
+    "aws_",
+    "vertex_",
+    "azure_",
+    "watsonx_",
+    "region_name",
+    "tenant_id",
+    "client_id",
+    "client_secret",
+];
+
+/// Takes those out.
+pub(super) fn provider_settings(
+    params: &mut Section,
+    reader: &mut Reader<'_>,
+) -> IndexMap<String, Secret> {
+    let keys = params.entries().keys();
+    let keys = keys.filter(|key| PROVIDER_SETTINGS.iter().any(|start| key.starts_with(start)));
+    let keys: Vec<String> = keys.cloned().collect();
+    let mut settings = IndexMap::new();
+    for key in keys {
+        match params.value(&key, reader) {
+            None => {}
+            Some(Value::String(text)) => {
+                settings.insert(key, Secret::new(text));
+            }
+            Some(other) => {
+                settings.insert(key, Secret::new(other.to_string()));
+            }
+        }
+    }
+    settings
+}
+
+/// What is left are defaults for the request.
+pub(super) fn defaults(
+    mut params: Section,
+    reader: &mut Reader<'_>,
+) -> Result<Map<String, Value>, ConfigError> {
+    let extra = params.section("extra_body")?;
+    let path = params.path().to_owned();
+    let mut defaults = Map::new();
+    for (key, value) in params.into_rest() {
+        let path = yaml::join(&path, &key);
+        if value.is_null() {
+            continue;
+        }
+        if let Some(consequence) = known::consequence(Place::Params, &key) {
+            reader.ignored(&path, consequence);
+            continue;
+        }
+        if !known::is_request_parameter(&key) {
+            reader.warn(
+                &path,
+                "not a parameter that we know: each request is sent with it",
+            );
+        }
+        if let Some(value) = reader.resolved(&path, value) {
+            defaults.insert(key, value);
+        }
+    }
+    defaults.extend(resolved_map(extra, reader));
+    Ok(defaults)
+}
+
+/// The section as it is, references replaced.
+pub(super) fn resolved_map(section: Section, reader: &mut Reader<'_>) -> Map<String, Value> {
+    let path = section.path().to_owned();
+    match reader.resolved(&path, Value::Object(section.into_rest())) {
+        Some(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
