@@ -1,1 +1,36 @@
 //! Translation between OpenAI's API and each provider's: bytes in, bytes out.
+//!
+//! A star, not a mesh: OpenAI's chat is the [`hub`], and each provider is a folder with the same files
+//! (`schema request response stream error`) and one line in the [`registry`]. Two layers read a
+//! stream: [`framing`] cuts bytes into events, then a state machine per provider turns events into
+//! chunks of the hub.
+//!
+//! The crate runs inside a proxy: it has no clock, no randomness and no I/O, does not panic, bounds
+//! its recursion and what it buffers, and keeps nothing across the events of a stream but a small
+//! state.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::panic,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing
+    )
+)]
+
+mod anthropic;
+pub mod edge;
+mod failure;
+mod framing;
+mod hub;
+mod json;
+mod meter;
+mod multipart;
+mod openai;
+mod registry;
+mod request;
+mod response;
+mod sink;
+
+pub use request::{ResponseContext, Translated, translate_request};
+pub use response::{Head, ReportState, ResponseHead, ResponseTranslator};

@@ -1,0 +1,331 @@
+//! Messages of the hub as Anthropic's: roles merged, parts as blocks, results beside their calls.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use dragoman_proto::ApiError;
+use serde_json::value::RawValue;
+
+use super::schema::{Block, OutputMessage, Source, TypedBlock};
+use crate::{
+    hub::{self, Content, InputMessage, Part},
+    json,
+};
+
+/// Says where a system message in the middle of a conversation comes from: Anthropic has no place
+/// for it, and moving it to the top would change what it refers to.
+const SYSTEM_LABEL: &str = r#""[System message]""#;
+
+/// A conversation in Anthropic's form.
+#[derive(Debug, Default)]
+pub(super) struct Conversation<'a> {
+    pub(super) system: Vec<Block<'a>>,
+    pub(super) messages: Vec<OutputMessage<'a>>,
+    /// Whether it has calls or results of tools.
+    pub(super) uses_tools: bool,
+    /// Whether a file is meant that was uploaded to Anthropic.
+    pub(super) uses_files: bool,
+    /// Whether there was reasoning without a signature, which cannot be sent back.
+    pub(super) lost_reasoning: bool,
+}
+
+impl<'a> Conversation<'a> {
+    /// Adds the message with this `index` in the request.
+    pub(super) fn add(&mut self, index: usize, message: InputMessage<'a>) -> Result<(), ApiError> {
+        let place = format!("messages[{index}].content");
+        match &*message.role {
+            "system" | "developer" if self.messages.is_empty() => {
+                let blocks = self.blocks(&message, &place)?;
+                self.system.extend(blocks);
+            }
+            "system" | "developer" => {
+                let blocks = self.blocks(&message, &place)?;
+                if !blocks.is_empty() {
+                    let label = serde_json::from_str(SYSTEM_LABEL).ok().map(text_block);
+                    self.push("user", label.into_iter().chain(blocks).collect());
+                }
+            }
+            "user" => {
+                let blocks = self.blocks(&message, &place)?;
+                self.push("user", blocks);
+            }
+            "assistant" => self.assistant(index, message, &place)?,
+            "tool" => self.tool_result(index, message, &place)?,
+            role => {
+                return Err(ApiError::invalid(format!(
+                    "messages[{index}].role is {role:?}, which Anthropic does not have"
+                ))
+                .param(format!("messages[{index}].role")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends blocks, to the last message if it has the same role.
+    fn push(&mut self, role: &'static str, blocks: Vec<Block<'a>>) {
+        if blocks.is_empty() {
+            return;
+        }
+        match self.messages.last_mut() {
+            Some(last) if last.role == role => last.content.extend(blocks),
+            _ => self.messages.push(OutputMessage {
+                role,
+                content: blocks,
+            }),
+        }
+    }
+
+    fn assistant(
+        &mut self,
+        index: usize,
+        message: InputMessage<'a>,
+        place: &str,
+    ) -> Result<(), ApiError> {
+        if message.function_call.is_some_and(|raw| raw.get() != "null") {
+            return Err(ApiError::invalid(format!(
+                "messages[{index}].function_call is not supported: use tool_calls"
+            ))
+            .param(format!("messages[{index}].function_call")));
+        }
+        let thinking = message.thinking_blocks.as_deref().unwrap_or_default();
+        let mut blocks: Vec<Block<'a>> = thinking.iter().map(|raw| Block::Raw(raw)).collect();
+        let has_reasoning = message
+            .reasoning_content
+            .is_some_and(|raw| !json::inner(raw).is_empty());
+        self.lost_reasoning |= has_reasoning && blocks.is_empty();
+        blocks.extend(self.blocks(&message, place)?);
+        if let Some(refusal) = message.refusal.filter(|raw| !json::is_blank(raw)) {
+            blocks.push(text_block(refusal));
+        }
+        for (call, position) in message.tool_calls.into_iter().flatten().zip(0_usize..) {
+            let at = format!("messages[{index}].tool_calls[{position}]");
+            let Some(function) = call.function else {
+                return Err(
+                    ApiError::invalid(format!("{at} is not a call of a function")).param(at),
+                );
+            };
+            self.uses_tools = true;
+            blocks.push(Block::Typed(TypedBlock::ToolUse {
+                input: arguments(function.arguments, &at)?,
+                id: call.id,
+                name: function.name,
+                cache_control: None,
+            }));
+        }
+        self.push("assistant", blocks);
+        Ok(())
+    }
+
+    /// Results go first in the user's turn: Anthropic wants them right after their calls.
+    fn tool_result(
+        &mut self,
+        index: usize,
+        message: InputMessage<'a>,
+        place: &str,
+    ) -> Result<(), ApiError> {
+        let content = self.blocks(
+            &InputMessage {
+                cache_control: None,
+                role: Cow::Borrowed("tool"),
+                content: message.content,
+                refusal: None,
+                tool_calls: None,
+                tool_call_id: None,
+                function_call: None,
+                reasoning_content: None,
+                thinking_blocks: None,
+            },
+            place,
+        )?;
+        let Some(tool_use_id) = message.tool_call_id else {
+            return Err(
+                ApiError::invalid(format!("messages[{index}] has no tool_call_id"))
+                    .param(format!("messages[{index}].tool_call_id")),
+            );
+        };
+        self.uses_tools = true;
+        let result = Block::Typed(TypedBlock::ToolResult {
+            tool_use_id,
+            content,
+            cache_control: message.cache_control,
+        });
+        match self.messages.last_mut() {
+            Some(last) if last.role == "user" => {
+                let at = last.content.partition_point(|block| {
+                    matches!(block, Block::Typed(TypedBlock::ToolResult { .. }))
+                });
+                last.content.insert(at, result);
+            }
+            _ => self.push("user", vec![result]),
+        }
+        Ok(())
+    }
+
+    /// A message's content as blocks. Anthropic refuses text without a visible character, so such
+    /// text is left out.
+    fn blocks(
+        &mut self,
+        message: &InputMessage<'a>,
+        place: &str,
+    ) -> Result<Vec<Block<'a>>, ApiError> {
+        let mut blocks = match hub::content(message.content, place)? {
+            Content::Nothing => Vec::new(),
+            Content::Text(text) if json::is_blank(text) => Vec::new(),
+            Content::Text(text) => vec![text_block(text)],
+            Content::Parts(parts) => parts
+                .into_iter()
+                .enumerate()
+                .filter_map(|(at, part)| self.part(part, &format!("{place}[{at}]")).transpose())
+                .collect::<Result<_, _>>()?,
+        };
+        if message.cache_control.is_some()
+            && let Some(Block::Typed(
+                TypedBlock::Text { cache_control, .. }
+                | TypedBlock::Image { cache_control, .. }
+                | TypedBlock::Document { cache_control, .. },
+            )) = blocks.last_mut()
+        {
+            *cache_control = cache_control.or(message.cache_control);
+        }
+        Ok(blocks)
+    }
+
+    fn part(&mut self, part: Part<'a>, place: &str) -> Result<Option<Block<'a>>, ApiError> {
+        let cache_control = part.cache_control;
+        let block = match &*part.r#type {
+            "text" | "refusal" => match part.text.or(part.refusal) {
+                Some(text) if !json::is_blank(text) => TypedBlock::Text {
+                    text: Cow::Borrowed(text),
+                    cache_control,
+                },
+                _ => return Ok(None),
+            },
+            "image_url" => {
+                let url = part.image().ok_or_else(|| {
+                    ApiError::invalid(format!("{place}.image_url has no url")).param(place)
+                })?;
+                TypedBlock::Image {
+                    source: image(url, place)?,
+                    cache_control,
+                }
+            }
+            "file" => {
+                let file = part.file.ok_or_else(|| {
+                    ApiError::invalid(format!("{place}.file is missing")).param(place)
+                })?;
+                self.uses_files |= file.file_id.is_some();
+                TypedBlock::Document {
+                    source: document(file.file_data, file.file_id, place)?,
+                    title: file.filename,
+                    cache_control,
+                }
+            }
+            kind => {
+                return Err(ApiError::invalid(format!(
+                    "{place} is of type {kind:?}, which this provider does not take"
+                ))
+                .param(place));
+            }
+        };
+        Ok(Some(Block::Typed(block)))
+    }
+}
+
+/// A block of text.
+pub(super) fn text_block(text: &RawValue) -> Block<'_> {
+    Block::Typed(TypedBlock::Text {
+        text: Cow::Borrowed(text),
+        cache_control: None,
+    })
+}
+
+/// A tool call's arguments, which must be an object: Anthropic takes no text in their place.
+fn arguments<'a>(text: Cow<'a, str>, place: &str) -> Result<Cow<'a, RawValue>, ApiError> {
+    let invalid = || {
+        ApiError::invalid(format!("{place}.function.arguments is not a JSON object"))
+            .param(format!("{place}.function.arguments"))
+    };
+    // A call without arguments is an empty string with many clients.
+    let text = if text.trim().is_empty() {
+        Cow::Borrowed("{}")
+    } else {
+        text
+    };
+    let raw: Cow<'a, RawValue> = match text {
+        Cow::Borrowed(text) => Cow::Borrowed(serde_json::from_str(text).map_err(|_| invalid())?),
+        Cow::Owned(text) => Cow::Owned(RawValue::from_string(text).map_err(|_| invalid())?),
+    };
+    if raw.get().starts_with('{') {
+        Ok(raw)
+    } else {
+        Err(invalid())
+    }
+}
+
+/// The media type and the base64 text of a data URL.
+fn data_url<'a>(url: &Cow<'a, str>) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
+    let comma = url.find(',')?;
+    let head = url.get(..comma)?.strip_prefix("data:")?;
+    let media_type = head.strip_suffix(";base64")?.split(';').next()?;
+    Some(match url {
+        Cow::Borrowed(url) => (
+            Cow::Borrowed(url.get(5..5 + media_type.len())?),
+            Cow::Borrowed(url.get(comma + 1..)?),
+        ),
+        Cow::Owned(url) => (
+            Cow::Owned(media_type.to_owned()),
+            Cow::Owned(url.get(comma + 1..)?.to_owned()),
+        ),
+    })
+}
+
+fn image<'a>(url: Cow<'a, str>, place: &str) -> Result<Source<'a>, ApiError> {
+    if url.starts_with("data:") {
+        let (media_type, data) = data_url(&url).ok_or_else(|| {
+            ApiError::invalid(format!("{place}.image_url is not a base64 data URL")).param(place)
+        })?;
+        return Ok(Source::Base64 { media_type, data });
+    }
+    if url.starts_with("https://") || url.starts_with("http://") {
+        return Ok(Source::Url { url });
+    }
+    Err(ApiError::invalid(format!(
+        "{place}.image_url is neither a data URL nor http(s)"
+    ))
+    .param(place))
+}
+
+fn document<'a>(
+    data: Option<Cow<'a, str>>,
+    id: Option<Cow<'a, str>>,
+    place: &str,
+) -> Result<Source<'a>, ApiError> {
+    if let Some(file_id) = id {
+        return Ok(Source::File { file_id });
+    }
+    let invalid = |what: &str| ApiError::invalid(format!("{place}.file {what}")).param(place);
+    let data = data.ok_or_else(|| invalid("has neither file_data nor file_id"))?;
+    if data.starts_with("https://") || data.starts_with("http://") {
+        return Ok(Source::Url { url: data });
+    }
+    match data_url(&data) {
+        Some((media_type, data)) if media_type == "application/pdf" => {
+            Ok(Source::Base64 { media_type, data })
+        }
+        Some((media_type, data)) if media_type == "text/plain" => {
+            let bytes = base64::engine::general_purpose::STANDARD
+                .decode(data.as_bytes())
+                .ok()
+                .and_then(|bytes| String::from_utf8(bytes).ok())
+                .ok_or_else(|| invalid("is not text in base64"))?;
+            Ok(Source::Text {
+                media_type: "text/plain",
+                data: bytes,
+            })
+        }
+        Some((media_type, _)) => Err(invalid(&format!(
+            "is of type {media_type:?}; Anthropic takes application/pdf and text/plain"
+        ))),
+        None => Err(invalid("is not a base64 data URL")),
+    }
+}

@@ -1,0 +1,326 @@
+//! Chat requests for Anthropic.
+//!
+//! Choices where the two APIs do not meet:
+//! - `max_tokens` is required there: 4096 when neither client nor deployment says anything.
+//! - A system message in the middle keeps its place, as text of the user's turn behind the label
+//!   `[System message]`.
+//! - `response_format: json_object` becomes a sentence in the system prompt; a JSON schema becomes a
+//!   tool that must be called, whose input is returned as content.
+//! - A parameter set to what it is without being set (`n: 1`, `presence_penalty: 0`) is no demand, and
+//!   is left out without a word.
+
+use std::borrow::Cow;
+
+use dragoman_proto::ApiError;
+use serde_json::value::RawValue;
+
+use super::{
+    content::{Conversation, text_block},
+    headers, path,
+    schema::{MessagesRequest, Metadata, OutputTool, Thinking, ToolChoice},
+    thinking, tools,
+};
+use crate::{
+    edge,
+    hub::{InputMessage, ResponseFormat, Unsupported, prepare},
+    json::{self, Object},
+    request::{Call, Translated},
+};
+
+/// The limit for a client that sets none.
+const DEFAULT_MAX_TOKENS: u64 = 4096;
+/// What a JSON answer is asked for with.
+const JSON_INSTRUCTION: &str = r#""Answer with one JSON object and nothing else.""#;
+
+/// What Anthropic cannot express, and the value that asks for nothing.
+const UNSUPPORTED: [(&str, &str); 15] = [
+    ("n", "1"),
+    ("logprobs", "false"),
+    ("top_logprobs", "0"),
+    ("presence_penalty", "0"),
+    ("frequency_penalty", "0"),
+    ("seed", ""),
+    ("logit_bias", "{}"),
+    ("store", "false"),
+    ("functions", "[]"),
+    ("function_call", ""),
+    ("modalities", r#"["text"]"#),
+    ("audio", ""),
+    ("prediction", ""),
+    ("web_search_options", ""),
+    ("verbosity", r#""medium""#),
+];
+
+/// Parameters that are read here, and that are not passed on under their own name.
+const TRANSLATED: [&str; 18] = [
+    "model",
+    "messages",
+    "max_tokens",
+    "max_completion_tokens",
+    "stream",
+    "stream_options",
+    "stop",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "response_format",
+    "user",
+    "safety_identifier",
+    "reasoning_effort",
+    "thinking",
+    "metadata",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+];
+
+/// The client's chat request as a Messages request.
+pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
+    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut unsupported = prepare(&mut request, call.config);
+    refuse(&mut request, call, &mut unsupported);
+    let mut rest = request.clone();
+    rest.retain(|name| !TRANSLATED.contains(&name));
+    let conversation = conversation(&request)?;
+    if conversation.lost_reasoning {
+        unsupported.leave_out("messages.reasoning_content");
+    }
+    let mut response = call.context();
+    let options: Object<'_> = object(&request, "stream_options");
+    response.include_usage = options.read("include_usage").unwrap_or(false);
+    let mut headers = headers(call);
+    if conversation.uses_files {
+        headers.push(("anthropic-beta", "files-api-2025-04-14".to_owned()));
+    }
+    let mut message = build(&request, &rest, call, conversation, &mut unsupported)?;
+    response.json_tool = response_format(&request, &mut message)?;
+    let mut body = Vec::with_capacity(call.body.len() + 512);
+    json::write(&mut body, &message);
+    Ok(Translated {
+        path: path(call),
+        headers,
+        body: Some(body),
+        dropped: unsupported.finish()?,
+        response,
+    })
+}
+
+/// Takes out what cannot be expressed.
+fn refuse(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupported) {
+    for (name, neutral) in UNSUPPORTED {
+        let Some(raw) = request.get(name) else {
+            continue;
+        };
+        let value = raw.get();
+        let is_zero = neutral == "0" && value.parse() == Ok(0.0);
+        let asks_for_nothing = value == "null" || value == neutral || is_zero;
+        if asks_for_nothing || !unsupported.is_allowed(name) {
+            if !asks_for_nothing {
+                unsupported.refuse(name);
+            }
+            request.remove(name);
+        }
+    }
+    let tier = request.read::<String>("service_tier");
+    if !matches!(tier.as_deref(), Some("auto" | "standard_only")) {
+        if tier.as_deref().is_some_and(|tier| tier != "default") {
+            unsupported.refuse("service_tier");
+        }
+        request.remove("service_tier");
+    }
+    if request.read::<f64>("temperature").is_some_and(|t| t > 1.0)
+        && !unsupported.is_allowed("temperature")
+    {
+        // Anthropic's scale ends at 1.
+        unsupported.refuse("temperature (over 1)");
+        request.remove("temperature");
+    }
+    for hint in ["prompt_cache_key", "prompt_cache_retention"] {
+        if request.some(hint).is_some() {
+            unsupported.leave_out(hint);
+        }
+    }
+    for name in &call.config.quirks.unsupported {
+        if request.some(name).is_some() && !unsupported.is_allowed(name) {
+            request.remove(name);
+            unsupported.refuse(name);
+        }
+    }
+    for name in ["temperature", "top_p", "top_k"] {
+        if request.get(name).is_some_and(|raw| raw.get() == "null") {
+            request.remove(name);
+        }
+    }
+}
+
+fn conversation<'a>(request: &'a Object<'_>) -> Result<Conversation<'a>, ApiError> {
+    let invalid = |what: &str| ApiError::invalid(what.to_owned()).param("messages");
+    let raw = request
+        .some("messages")
+        .ok_or_else(|| invalid("messages is missing"))?;
+    let messages: Vec<InputMessage<'a>> = serde_json::from_str(raw.get()).map_err(|error| {
+        // The position is within the array; the text of the error never quotes the content.
+        invalid(&format!(
+            "messages is not readable at column {}",
+            error.column()
+        ))
+    })?;
+    let mut conversation = Conversation::default();
+    for (index, message) in messages.into_iter().enumerate() {
+        conversation.add(index, message)?;
+    }
+    if conversation.messages.is_empty() {
+        return Err(invalid(
+            "Anthropic needs at least one message with content that is not a system message",
+        ));
+    }
+    Ok(conversation)
+}
+
+fn build<'a>(
+    request: &'a Object<'_>,
+    rest: &'a Object<'a>,
+    call: &'a Call<'_>,
+    conversation: Conversation<'a>,
+    unsupported: &mut Unsupported,
+) -> Result<MessagesRequest<'a>, ApiError> {
+    let mut tools = tools::tools(request.some("tools"), unsupported)?;
+    let mut tool_choice = None;
+    if !tools.is_empty() {
+        let parallel = request.read("parallel_tool_calls");
+        tool_choice = tools::choice(request.some("tool_choice"), parallel)?;
+    } else if conversation.uses_tools {
+        tools.push(tools::dummy_tool());
+    }
+    let cap = call.admission.output_cap;
+    let wanted = request
+        .read::<u64>("max_completion_tokens")
+        .or_else(|| request.read("max_tokens"))
+        .unwrap_or(DEFAULT_MAX_TOKENS);
+    let mut message = MessagesRequest {
+        model: &call.config.model,
+        max_tokens: cap.map_or(wanted, |cap| wanted.min(cap)),
+        system: conversation.system,
+        messages: conversation.messages,
+        tools,
+        tool_choice,
+        stop_sequences: stop(request)?,
+        thinking: request.some("thinking").map(Thinking::Raw),
+        output_config: None,
+        metadata: user(request),
+        stream: call.admission.stream,
+        rest,
+    };
+    reasoning(request, call, &mut message, wanted, unsupported)?;
+    Ok(message)
+}
+
+fn reasoning<'a>(
+    request: &'a Object<'_>,
+    call: &Call<'_>,
+    message: &mut MessagesRequest<'a>,
+    wanted: u64,
+    unsupported: &mut Unsupported,
+) -> Result<(), ApiError> {
+    const FIELD: &str = "reasoning_effort";
+    // `thinking` is Anthropic's own word for it, and more precise.
+    let (Some(raw), None) = (request.some(FIELD), &message.thinking) else {
+        return Ok(());
+    };
+    let effort = json::string(raw)
+        .and_then(|word| thinking::effort(&word, message.model, wanted, call.admission.output_cap))
+        .ok_or_else(|| {
+            ApiError::invalid("reasoning_effort must be none, minimal, low, medium, high or xhigh")
+                .param(FIELD)
+        })?;
+    if effort.squeezed {
+        unsupported.leave_out(FIELD);
+    }
+    message.thinking = effort.thinking;
+    message.output_config = effort.output_config;
+    message.max_tokens = call
+        .admission
+        .output_cap
+        .map_or(effort.max_tokens, |cap| effort.max_tokens.min(cap));
+    Ok(())
+}
+
+/// `stop`: one or several. Anthropic refuses those of nothing but white space.
+fn stop<'a>(request: &'a Object<'_>) -> Result<Option<Vec<Cow<'a, str>>>, ApiError> {
+    let Some(raw) = request.some("stop") else {
+        return Ok(None);
+    };
+    let mut stops: Vec<Cow<'a, str>> = match json::string(raw) {
+        Some(one) => vec![one],
+        None => serde_json::from_str::<Vec<json::Name<'a>>>(raw.get())
+            .map(|names| names.into_iter().map(|name| name.0).collect())
+            .map_err(|_| {
+                ApiError::invalid("stop must be a string or an array of strings").param("stop")
+            })?,
+    };
+    stops.retain(|stop| !stop.trim().is_empty());
+    Ok(Some(stops).filter(|stops| !stops.is_empty()))
+}
+
+/// The end user, by whichever name OpenAI has for it.
+fn user<'a>(request: &'a Object<'_>) -> Option<Metadata<'a>> {
+    let raw = request
+        .some("user")
+        .or_else(|| request.some("safety_identifier"))?;
+    json::string(raw)
+        .filter(|user| !user.is_empty())
+        .map(|user_id| Metadata { user_id })
+}
+
+/// Puts `response_format` into the request; tells whether a tool stands for it.
+fn response_format<'a>(
+    request: &'a Object<'_>,
+    message: &mut MessagesRequest<'a>,
+) -> Result<bool, ApiError> {
+    const FIELD: &str = "response_format";
+    let Some(raw) = request.some(FIELD) else {
+        return Ok(false);
+    };
+    let invalid = |what: &str| ApiError::invalid(what.to_owned()).param(FIELD);
+    let format: ResponseFormat<'a> =
+        serde_json::from_str(raw.get()).map_err(|_| invalid("response_format is not readable"))?;
+    match &*format.r#type {
+        "text" => Ok(false),
+        "json_object" => {
+            let instruction = serde_json::from_str::<&RawValue>(JSON_INSTRUCTION).ok();
+            message.system.extend(instruction.map(text_block));
+            Ok(false)
+        }
+        "json_schema" => {
+            let schema = format
+                .json_schema
+                .ok_or_else(|| invalid("response_format.json_schema is missing"))?;
+            force_json(message, tools::json_tool(&schema));
+            Ok(true)
+        }
+        kind => Err(invalid(&format!(
+            "response_format.type is {kind:?}; it must be text, json_object or json_schema"
+        ))),
+    }
+}
+
+/// Makes the model call the JSON tool: that one, or any if the client has tools of its own. While
+/// thinking Anthropic takes no forced choice, and the model is left to it.
+fn force_json<'a>(message: &mut MessagesRequest<'a>, tool: OutputTool<'a>) {
+    let alone = message.tools.is_empty();
+    message.tools.push(tool);
+    if message.thinking.is_some() || message.tool_choice.is_some() && !alone {
+        return;
+    }
+    message.tool_choice = Some(ToolChoice {
+        r#type: if alone { "tool" } else { "any" },
+        name: alone.then_some(Cow::Borrowed(super::JSON_TOOL)),
+        disable_parallel_tool_use: None,
+    });
+}
+
+fn object<'a>(request: &'a Object<'_>, name: &str) -> Object<'a> {
+    request
+        .some(name)
+        .and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .unwrap_or_default()
+}

@@ -1,0 +1,133 @@
+//! Whole answers of Anthropic's as chat completions.
+
+use std::borrow::Cow;
+
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::{
+    JSON_TOOL, error,
+    schema::{AnswerBlock, MessageAnswer, finish_reason},
+};
+use crate::{
+    failure::Failure,
+    hub::{Completion, CompletionChoice, FunctionCall, Message, ToolCall, UsageOut},
+    json::{self, Text},
+    meter::Meter,
+    request::ResponseContext,
+};
+
+/// The client's answer.
+pub(super) fn translate(
+    context: &ResponseContext,
+    body: &[u8],
+    meter: &mut Meter,
+) -> Result<Vec<u8>, Failure> {
+    let provider = &context.provider;
+    let answer: MessageAnswer<'_> = match serde_json::from_slice(body) {
+        Ok(answer) => answer,
+        Err(_) => {
+            return Err(match error::read(body) {
+                Some(error) => {
+                    let status = error.status.unwrap_or(502);
+                    Failure::of_provider(provider, status, &error, None)
+                }
+                None => Failure::garbage(provider, "the answer is not a message"),
+            });
+        }
+    };
+    // The thinking blocks go back to the client as they are: it needs them byte for byte.
+    let raws: RawContent<'_> = serde_json::from_slice(body).unwrap_or_default();
+    match answer.usage {
+        Some(usage) => meter.counted(usage.onto(&meter.known())),
+        None => meter.output(answer.content.iter().map(length).sum()),
+    }
+    let message = message(context, &answer.content, &raws.content);
+    let finish = match finish_reason(answer.stop_reason.as_deref()) {
+        "tool_calls" if message.tool_calls.is_empty() => "stop",
+        reason => reason,
+    };
+    let id = format!("chatcmpl-{}", context.request_id);
+    let completion = Completion {
+        id: &id,
+        object: "chat.completion",
+        created: context.created,
+        model: &context.alias,
+        choices: [CompletionChoice {
+            index: 0,
+            message,
+            logprobs: None,
+            finish_reason: finish,
+        }],
+        usage: UsageOut::with_cache(&meter.usage()),
+    };
+    let mut out = Vec::with_capacity(body.len() + 256);
+    json::write(&mut out, &completion);
+    Ok(out)
+}
+
+#[derive(Default, serde::Deserialize)]
+struct RawContent<'a> {
+    #[serde(borrow)]
+    content: Vec<&'a RawValue>,
+}
+
+fn message<'a>(
+    context: &ResponseContext,
+    blocks: &[AnswerBlock<'a>],
+    raws: &[&'a RawValue],
+) -> Message<'a> {
+    let mut texts = Vec::new();
+    let mut thoughts = Vec::new();
+    let mut thinking_blocks = Vec::new();
+    let mut tool_calls = Vec::new();
+    let mut json = None;
+    for (block, raw) in blocks.iter().zip(raws) {
+        match &*block.r#type {
+            "text" => texts.extend(block.text),
+            "thinking" => {
+                thoughts.extend(block.thinking);
+                thinking_blocks.push(*raw);
+            }
+            "redacted_thinking" => thinking_blocks.push(*raw),
+            "tool_use" => {
+                let input = block.input.map_or("{}", RawValue::get);
+                if context.json_tool && block.name.is_some_and(|n| json::inner(n) == JSON_TOOL) {
+                    json = to_raw_value(input).ok();
+                } else {
+                    tool_calls.push(ToolCall {
+                        id: block.id.map_or(Text::Plain(""), Text::Raw),
+                        r#type: "function",
+                        function: FunctionCall {
+                            name: block.name.map_or(Text::Plain(""), Text::Raw),
+                            arguments: input,
+                        },
+                    });
+                }
+            }
+            // What the provider's own tools did is not part of a chat completion.
+            _ => {}
+        }
+    }
+    let content = match (json, texts.as_slice()) {
+        (Some(json), _) => Some(Cow::Owned(json)),
+        (None, []) => None,
+        (None, [one]) => Some(Cow::Borrowed(*one)),
+        (None, several) => json::concat(several.iter().copied()).map(Cow::Owned),
+    };
+    let reasoning_content = (!thoughts.is_empty())
+        .then(|| json::concat(thoughts.into_iter()))
+        .flatten();
+    Message {
+        role: "assistant",
+        content,
+        reasoning_content,
+        thinking_blocks,
+        tool_calls,
+    }
+}
+
+fn length(block: &AnswerBlock<'_>) -> usize {
+    block.text.map_or(0, |raw| json::inner(raw).len())
+        + block.thinking.map_or(0, |raw| json::inner(raw).len())
+        + block.input.map_or(0, |raw| raw.get().len())
+}

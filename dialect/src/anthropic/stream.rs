@@ -1,0 +1,326 @@
+//! Anthropic's event stream as chat chunks.
+
+use serde_json::value::RawValue;
+
+use super::{
+    JSON_TOOL, error,
+    schema::{AnswerBlock, StreamDelta, StreamEvent, finish_reason},
+};
+use crate::{
+    failure::Failure,
+    framing::Event,
+    hub::{
+        Choice, Delta, FunctionDelta, StreamFrame, ThinkingBlock, ThinkingBlocks, ToolCallDelta,
+        ToolCalls, UsageOut,
+    },
+    json::{self, Text},
+    request::ResponseContext,
+    sink::{EventTranslator, Flow, Sink},
+};
+
+/// The state of a message stream.
+#[derive(Debug)]
+pub(super) struct MessageStream {
+    provider: String,
+    frame: StreamFrame,
+    include_usage: bool,
+    json_tool: bool,
+    has_role: bool,
+    /// How many calls of the client's tools there were.
+    calls: u64,
+    block: OpenBlock,
+    finish: Option<&'static str>,
+}
+
+/// The content block that is being streamed; there is one at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OpenBlock {
+    Text,
+    Tool {
+        index: u64,
+        /// Whether a piece of its input has come.
+        has_input: bool,
+    },
+    /// The tool that stands for the answer.
+    Json {
+        has_input: bool,
+    },
+    /// Something that a chat has no word for.
+    Other,
+}
+
+impl MessageStream {
+    pub(super) fn new(context: &ResponseContext) -> Self {
+        Self {
+            provider: context.provider.clone(),
+            frame: StreamFrame {
+                id: format!("chatcmpl-{}", context.request_id),
+                object: "chat.completion.chunk",
+                created: context.created,
+                model: context.alias.clone(),
+            },
+            include_usage: context.include_usage,
+            json_tool: context.json_tool,
+            has_role: false,
+            calls: 0,
+            block: OpenBlock::Other,
+            finish: None,
+        }
+    }
+
+    /// Writes one chunk; the first one of all has the role.
+    fn emit(&mut self, mut delta: Delta<'_>, finish: Option<&str>, sink: &mut Sink<'_>) {
+        if !std::mem::replace(&mut self.has_role, true) {
+            delta.role = Some(Text::Plain("assistant"));
+        }
+        let choice = Choice {
+            index: Some(0),
+            delta: Some(delta),
+            finish_reason: finish.map(Text::Plain),
+            ..Choice::default()
+        };
+        let meaningful = choice.is_meaningful();
+        if meaningful {
+            sink.meter.output(choice.len());
+        }
+        sink.event(meaningful, None, &self.frame.chunk(&[choice]));
+    }
+
+    fn content(&mut self, text: Option<&RawValue>, sink: &mut Sink<'_>) {
+        if let Some(text) = text.filter(|raw| !json::inner(raw).is_empty()) {
+            let delta = Delta {
+                content: Some(Text::Raw(text)),
+                ..Delta::default()
+            };
+            self.emit(delta, None, sink);
+        }
+    }
+
+    fn thinking(&mut self, block: ThinkingBlock<'_>, sink: &mut Sink<'_>) {
+        let words = match &block {
+            ThinkingBlock::Thinking { thinking, .. } if !thinking.is_empty() => Some(*thinking),
+            _ => None,
+        };
+        let delta = Delta {
+            reasoning_content: words,
+            thinking_blocks: Some(ThinkingBlocks::One([block])),
+            ..Delta::default()
+        };
+        self.emit(delta, None, sink);
+    }
+
+    fn arguments(&mut self, index: u64, text: Text<'_>, sink: &mut Sink<'_>) {
+        let call = ToolCallDelta {
+            index,
+            id: None,
+            r#type: None,
+            function: FunctionDelta {
+                name: None,
+                arguments: Some(text),
+            },
+        };
+        let delta = Delta {
+            tool_calls: Some(ToolCalls::One([call])),
+            ..Delta::default()
+        };
+        self.emit(delta, None, sink);
+    }
+
+    fn start_block(&mut self, block: &AnswerBlock<'_>, sink: &mut Sink<'_>) {
+        self.block = match &*block.r#type {
+            "text" => {
+                self.content(block.text, sink);
+                OpenBlock::Text
+            }
+            "thinking" => {
+                if let Some(words) = block.thinking.filter(|raw| !json::inner(raw).is_empty()) {
+                    let thinking = Text::Raw(words);
+                    let block = ThinkingBlock::Thinking {
+                        thinking,
+                        signature: None,
+                    };
+                    self.thinking(block, sink);
+                }
+                OpenBlock::Text
+            }
+            "redacted_thinking" => {
+                if let Some(data) = block.data {
+                    let data = Text::Raw(data);
+                    self.thinking(ThinkingBlock::RedactedThinking { data }, sink);
+                }
+                OpenBlock::Other
+            }
+            "tool_use"
+                if self.json_tool && block.name.is_some_and(|n| json::inner(n) == JSON_TOOL) =>
+            {
+                OpenBlock::Json { has_input: false }
+            }
+            "tool_use" => self.start_tool(block, sink),
+            _ => OpenBlock::Other,
+        };
+    }
+
+    fn start_tool(&mut self, block: &AnswerBlock<'_>, sink: &mut Sink<'_>) -> OpenBlock {
+        let index = self.calls;
+        self.calls += 1;
+        // The input is `{}` here and comes in pieces, but may also be whole.
+        let input = block.input.map_or("", RawValue::get);
+        let whole = Some(input).filter(|input| !matches!(input.trim(), "" | "{}" | "null"));
+        let call = ToolCallDelta {
+            index,
+            id: block.id.map(Text::Raw),
+            r#type: Some("function"),
+            function: FunctionDelta {
+                name: block.name.map(Text::Raw),
+                arguments: Some(Text::Plain(whole.unwrap_or_default())),
+            },
+        };
+        let delta = Delta {
+            tool_calls: Some(ToolCalls::One([call])),
+            ..Delta::default()
+        };
+        self.emit(delta, None, sink);
+        OpenBlock::Tool {
+            index,
+            has_input: whole.is_some(),
+        }
+    }
+
+    fn block_delta(&mut self, delta: &StreamDelta<'_>, sink: &mut Sink<'_>) {
+        match &*delta.r#type {
+            "text_delta" => self.content(delta.text, sink),
+            "thinking_delta" => {
+                if let Some(words) = delta.thinking.filter(|raw| !json::inner(raw).is_empty()) {
+                    let thinking = Text::Raw(words);
+                    let block = ThinkingBlock::Thinking {
+                        thinking,
+                        signature: None,
+                    };
+                    self.thinking(block, sink);
+                }
+            }
+            "signature_delta" => {
+                if let Some(signature) = delta.signature {
+                    let block = ThinkingBlock::Thinking {
+                        thinking: Text::Plain(""),
+                        signature: Some(Text::Raw(signature)),
+                    };
+                    self.thinking(block, sink);
+                }
+            }
+            "input_json_delta" => {
+                let piece = delta
+                    .partial_json
+                    .filter(|raw| !json::inner(raw).is_empty());
+                let Some(piece) = piece else { return };
+                match &mut self.block {
+                    OpenBlock::Json { has_input } => {
+                        *has_input = true;
+                        self.content(Some(piece), sink);
+                    }
+                    OpenBlock::Tool { index, has_input } => {
+                        *has_input = true;
+                        let index = *index;
+                        self.arguments(index, Text::Raw(piece), sink);
+                    }
+                    OpenBlock::Text | OpenBlock::Other => {}
+                }
+            }
+            // Citations have no place in a chunk.
+            _ => {}
+        }
+    }
+
+    /// A call without input still has arguments: the empty object.
+    fn stop_block(&mut self, sink: &mut Sink<'_>) {
+        match std::mem::replace(&mut self.block, OpenBlock::Other) {
+            OpenBlock::Tool {
+                index,
+                has_input: false,
+            } => self.arguments(index, Text::Plain("{}"), sink),
+            OpenBlock::Json { has_input: false } => {
+                let delta = Delta {
+                    content: Some(Text::Plain("{}")),
+                    ..Delta::default()
+                };
+                self.emit(delta, None, sink);
+            }
+            _ => {}
+        }
+    }
+
+    fn stop(&mut self, sink: &mut Sink<'_>) {
+        let finish = match self.finish.take().unwrap_or("stop") {
+            "tool_calls" if self.calls == 0 => "stop",
+            finish => finish,
+        };
+        self.emit(Delta::default(), Some(finish), sink);
+        if self.include_usage {
+            let usage = UsageOut::with_cache(&sink.meter.usage());
+            sink.event(false, None, &self.frame.usage(&usage));
+        }
+        sink.plain(b"[DONE]");
+    }
+
+    fn translate(&mut self, event: &StreamEvent<'_>, sink: &mut Sink<'_>) -> Flow {
+        match &*event.r#type {
+            "message_start" => {
+                if let Some(usage) = event.message.as_ref().and_then(|message| message.usage) {
+                    sink.meter.input(usage.onto(&sink.meter.known()));
+                }
+            }
+            "content_block_start" => {
+                if let Some(block) = &event.content_block {
+                    self.start_block(block, sink);
+                }
+            }
+            "content_block_delta" => {
+                if let Some(delta) = &event.delta {
+                    self.block_delta(delta, sink);
+                }
+            }
+            "content_block_stop" => self.stop_block(sink),
+            "message_delta" => {
+                if let Some(usage) = event.usage {
+                    sink.meter.counted(usage.onto(&sink.meter.known()));
+                }
+                if let Some(reason) = event.delta.as_ref().and_then(|d| d.stop_reason.as_deref()) {
+                    self.finish = Some(finish_reason(Some(reason)));
+                }
+            }
+            "message_stop" => {
+                self.stop(sink);
+                return Flow::Done;
+            }
+            // `ping`, and events of the future: they may be ignored, says the documentation.
+            _ => {}
+        }
+        Flow::Continue
+    }
+}
+
+/// The failure in an `error` event.
+pub(super) fn failure(provider: &str, data: &[u8]) -> Failure {
+    let error = error::read(data).unwrap_or_default();
+    Failure::of_provider(provider, error.status.unwrap_or(502), &error, None)
+}
+
+impl EventTranslator for MessageStream {
+    fn event(&mut self, event: &Event<'_>, sink: &mut Sink<'_>) -> Result<Flow, Failure> {
+        match serde_json::from_slice::<StreamEvent<'_>>(&event.data) {
+            Ok(parsed) if parsed.r#type == "error" => Err(failure(&self.provider, &event.data)),
+            Ok(parsed) => Ok(self.translate(&parsed, sink)),
+            Err(_) => Err(match error::read(&event.data) {
+                Some(_) => failure(&self.provider, &event.data),
+                None => Failure::garbage(&self.provider, "an event of the stream is not readable"),
+            }),
+        }
+    }
+
+    fn end(&mut self, _: &mut Sink<'_>) -> Result<(), Failure> {
+        Err(Failure::garbage(
+            &self.provider,
+            "the stream ended before the answer did",
+        ))
+    }
+}

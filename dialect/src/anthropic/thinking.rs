@@ -1,0 +1,113 @@
+//! `reasoning_effort` as Anthropic's thinking.
+
+use super::schema::{OutputConfig, Thinking, TypedThinking};
+
+/// The smallest budget that the API takes.
+const MIN_BUDGET: u64 = 1024;
+
+/// What an effort becomes.
+#[derive(Debug, Default)]
+pub(super) struct Effort<'a> {
+    pub(super) thinking: Option<Thinking<'a>>,
+    pub(super) output_config: Option<OutputConfig<'a>>,
+    /// The `max_tokens` that holds thinking and answer.
+    pub(super) max_tokens: u64,
+    /// There is no room to think under the output cap.
+    pub(super) squeezed: bool,
+}
+
+/// An effort for `model`, whose answer may have `max_tokens`, in all at most `cap`.
+///
+/// Models up to 4.5 take a budget, which counts towards `max_tokens` and therefore raises it; from
+/// 4.6 on they think as much as they find right, and the effort is a hint
+/// (<https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking>). `None` for an effort
+/// that is not known.
+pub(super) fn effort<'a>(
+    effort: &str,
+    model: &str,
+    max_tokens: u64,
+    cap: Option<u64>,
+) -> Option<Effort<'a>> {
+    let (budget, name) = match effort {
+        "none" => {
+            return Some(Effort {
+                max_tokens,
+                ..Effort::default()
+            });
+        }
+        "minimal" | "low" => (MIN_BUDGET, "low"),
+        "medium" => (2048, "medium"),
+        "high" => (4096, "high"),
+        "xhigh" | "max" => (8192, "max"),
+        _ => return None,
+    };
+    if version(model) >= Some((4, 6)) {
+        return Some(Effort {
+            thinking: Some(Thinking::Typed(TypedThinking::Adaptive)),
+            output_config: Some(OutputConfig { effort: name }),
+            max_tokens,
+            squeezed: false,
+        });
+    }
+    let raised = max_tokens.saturating_add(budget);
+    let total = cap.map_or(raised, |cap| raised.min(cap));
+    // The budget must be smaller than the total.
+    let budget = budget.min(total.saturating_sub(1));
+    if budget < MIN_BUDGET {
+        return Some(Effort {
+            max_tokens: max_tokens.min(total),
+            squeezed: true,
+            ..Effort::default()
+        });
+    }
+    Some(Effort {
+        thinking: Some(Thinking::Typed(TypedThinking::Enabled {
+            budget_tokens: budget,
+        })),
+        max_tokens: total,
+        ..Effort::default()
+    })
+}
+
+/// The version in a model's name: `claude-opus-4-5-20251101` is 4.5. Dates are no versions.
+fn version(model: &str) -> Option<(u64, u64)> {
+    let name = model.get(model.find("claude")?..)?;
+    let mut numbers = name
+        .split(['-', '.', '@', ':'])
+        .map(|part| part.parse::<u64>().ok().filter(|n| *n < 100));
+    let major = numbers.by_ref().flatten().next()?;
+    let minor = numbers.next().flatten().unwrap_or_default();
+    Some((major, minor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_from_names() {
+        for (model, expected) in [
+            ("claude-3-5-sonnet-20241022", Some((3, 5))),
+            ("claude-sonnet-4-20250514", Some((4, 0))),
+            ("claude-opus-4-5-20251101", Some((4, 5))),
+            ("claude-opus-4-6", Some((4, 6))),
+            ("claude-sonnet-5", Some((5, 0))),
+            ("anthropic.claude-haiku-4-5-20251001-v1:0", Some((4, 5))),
+            ("claude-instant", None),
+            ("other", None),
+        ] {
+            assert_eq!(version(model), expected, "{model}");
+        }
+    }
+
+    #[test]
+    fn a_budget_raises_the_limit_but_not_over_the_cap() {
+        let free = effort("low", "claude-sonnet-4", 4096, None).unwrap();
+        assert_eq!(free.max_tokens, 5120);
+        let capped = effort("high", "claude-sonnet-4", 4096, Some(3000)).unwrap();
+        assert_eq!(capped.max_tokens, 3000);
+        let squeezed = effort("low", "claude-sonnet-4", 500, Some(500)).unwrap();
+        assert!(squeezed.squeezed && squeezed.thinking.is_none());
+        assert_eq!(squeezed.max_tokens, 500);
+    }
+}

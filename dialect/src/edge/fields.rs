@@ -1,0 +1,287 @@
+//! A JSON body, member by member: types checked, facts taken.
+
+use std::fmt;
+
+use dragoman_proto::{ApiError, Facts, Operation, Overrides};
+use serde::{
+    Deserializer,
+    de::{MapAccess, Visitor},
+};
+
+use super::{
+    invalid_json,
+    tally::{Measure, Shape, Tally},
+};
+use crate::json::Name;
+
+/// More choices than any provider makes.
+const MAX_CHOICES: i64 = 128;
+
+/// What a member must be, where it is there and not null.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Text,
+    Bool,
+    Number,
+    Whole,
+    /// At least 1.
+    Count,
+    TextOrTexts,
+    Objects,
+    Object,
+    /// A text, or a list that is not empty.
+    Input,
+    Messages,
+    List,
+}
+
+/// The type of the members that we know.
+fn kind(operation: Operation, name: &str) -> Option<Kind> {
+    Some(match name {
+        "model" | "user" | "reasoning_effort" => Kind::Text,
+        "stream" | "parallel_tool_calls" | "disable_fallbacks" | "drop_params" | "store" => {
+            Kind::Bool
+        }
+        "temperature" | "top_p" | "presence_penalty" | "frequency_penalty" | "timeout" => {
+            Kind::Number
+        }
+        "seed" | "num_retries" => Kind::Whole,
+        "n" | "max_tokens" | "max_completion_tokens" | "max_output_tokens" => Kind::Count,
+        "messages" if required(operation).contains(&"messages") => Kind::Messages,
+        "stop" => Kind::TextOrTexts,
+        "metadata" => Kind::Object,
+        "tools" => Kind::Objects,
+        "response_format" if operation == Operation::ChatCompletions => Kind::Object,
+        "stream_options" => Kind::Object,
+        "input" if operation == Operation::AudioSpeech => Kind::Text,
+        "input" | "prompt" if operation != Operation::Responses => Kind::Input,
+        "query" if operation == Operation::Rerank => Kind::Text,
+        "documents" if operation == Operation::Rerank => Kind::List,
+        _ => return None,
+    })
+}
+
+/// Members without which an endpoint has nothing to do.
+const fn required(operation: Operation) -> &'static [&'static str] {
+    match operation {
+        Operation::ChatCompletions | Operation::Messages | Operation::CountTokens => &["messages"],
+        Operation::Completions | Operation::ImagesGenerations => &["prompt"],
+        Operation::Embeddings | Operation::Moderations | Operation::AudioSpeech => &["input"],
+        Operation::Rerank => &["query", "documents"],
+        Operation::Responses
+        | Operation::ImagesEdits
+        | Operation::ImagesVariations
+        | Operation::AudioTranscriptions
+        | Operation::AudioTranslations => &[],
+    }
+}
+
+impl Kind {
+    fn accepts(self, shape: &Shape<'_>) -> bool {
+        match (self, shape) {
+            (Self::Text | Self::TextOrTexts | Self::Input, Shape::Text(_))
+            | (Self::Bool, Shape::Bool(_))
+            | (Self::Number, Shape::Number(_) | Shape::Whole(_))
+            | (Self::Whole, Shape::Whole(_))
+            | (Self::Object, Shape::Object { .. })
+            | (Self::List, Shape::List { .. }) => true,
+            (Self::Count, Shape::Whole(n)) => *n > 0,
+            (Self::TextOrTexts, Shape::List { of_strings, .. }) => *of_strings,
+            (Self::Objects, Shape::List { of_objects, .. }) => *of_objects,
+            (Self::Input | Self::Messages, Shape::List { length, .. }) => *length > 0,
+            _ => false,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "a string",
+            Self::Bool => "a boolean",
+            Self::Number => "a number",
+            Self::Whole => "an integer",
+            Self::Count => "an integer of at least 1",
+            Self::TextOrTexts => "a string or an array of strings",
+            Self::Objects => "an array of objects",
+            Self::Object => "an object",
+            Self::Input => "a string or an array that is not empty",
+            Self::Messages => "an array of at least one message",
+            Self::List => "an array",
+        }
+    }
+}
+
+pub(super) fn inspect(operation: Operation, path: &str, body: &[u8]) -> Result<Facts, ApiError> {
+    let mut inspector = Inspector {
+        operation,
+        facts: Facts {
+            model: None,
+            operation,
+            stream: false,
+            prompt_tokens: 0,
+            prompt_bound: 0,
+            max_tokens: None,
+            choices: 1,
+            user: None,
+            path: path.to_owned(),
+            overrides: Overrides::default(),
+        },
+        tally: Tally::default(),
+        seen: Vec::new(),
+        fault: None,
+    };
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let parsed = deserializer
+        .deserialize_map(&mut inspector)
+        .and_then(|()| deserializer.end());
+    if let Some(fault) = inspector.fault {
+        return Err(fault);
+    }
+    parsed.map_err(|error| invalid_json(&error))?;
+    for name in required(operation) {
+        if !inspector.seen.contains(name) {
+            return Err(
+                ApiError::invalid(format!("missing required parameter: {name}"))
+                    .param(*name)
+                    .code("missing_required_parameter"),
+            );
+        }
+    }
+    let mut facts = inspector.facts;
+    facts.prompt_tokens = inspector.tally.estimate();
+    facts.prompt_bound = inspector.tally.bound();
+    Ok(facts)
+}
+
+struct Inspector {
+    operation: Operation,
+    facts: Facts,
+    tally: Tally,
+    /// Required members that are there.
+    seen: Vec<&'static str>,
+    /// What is wrong; the parser's own error only stops it.
+    fault: Option<ApiError>,
+}
+
+impl Inspector {
+    fn fault<T, E: serde::de::Error>(&mut self, error: ApiError) -> Result<T, E> {
+        self.fault = Some(error);
+        Err(E::custom("invalid request"))
+    }
+
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let required = required(self.operation)
+            .iter()
+            .find(|known| **known == name);
+        let mut texts = Vec::new();
+        // What is for the gateway is no part of the prompt.
+        let mut aside = Tally::default();
+        let shape = match name {
+            "fallbacks" | "tags" | "metadata" => {
+                map.next_value_seed(Measure::collecting(&mut aside, &mut texts))?
+            }
+            _ => map.next_value_seed(Measure::new(&mut self.tally))?,
+        };
+        if shape == Shape::Null {
+            return Ok(());
+        }
+        if let Some(kind) = kind(self.operation, name)
+            && !kind.accepts(&shape)
+        {
+            let message = format!("{name} must be {}", kind.name());
+            return self.fault(ApiError::invalid(message).param(name));
+        }
+        match name {
+            "fallbacks" => self.facts.overrides.fallbacks = Some(texts),
+            "tags" | "metadata" => self.facts.overrides.tags.append(&mut texts),
+            _ => {
+                if let Err(error) = self.note(name, &shape) {
+                    return self.fault(error);
+                }
+            }
+        }
+        self.seen.extend(required);
+        Ok(())
+    }
+
+    /// Takes a fact out of a member whose type is right.
+    fn note(&mut self, name: &str, shape: &Shape<'_>) -> Result<(), ApiError> {
+        let facts = &mut self.facts;
+        match (name, shape) {
+            ("model", Shape::Text(model)) if model.trim().is_empty() => {
+                return Err(ApiError::invalid("model is empty").param("model"));
+            }
+            ("model", Shape::Text(model)) => facts.model = Some(model.clone().into_owned()),
+            ("user", Shape::Text(user)) => facts.user = Some(user.clone().into_owned()),
+            ("stream", Shape::Bool(stream)) => facts.stream = *stream,
+            ("max_tokens" | "max_completion_tokens" | "max_output_tokens", Shape::Whole(max)) => {
+                // The larger of two is the safe one for a reservation.
+                facts.max_tokens = facts.max_tokens.max(u64::try_from(*max).ok());
+            }
+            ("n", Shape::Whole(n)) if *n > MAX_CHOICES => {
+                return Err(ApiError::invalid("n is at most 128").param("n"));
+            }
+            ("n", Shape::Whole(n)) => facts.choices = u32::try_from(*n).unwrap_or(1),
+            ("tools", Shape::List { length, .. }) if *length > 0 => self.tally.tools(),
+            (
+                "messages",
+                Shape::List {
+                    length, roleless, ..
+                },
+            ) => {
+                self.tally.messages(*length);
+                if let Some(index) = roleless {
+                    let place = format!("messages[{index}]");
+                    let what = format!("{place} must be an object with a role, which is a string");
+                    return Err(ApiError::invalid(what).param(place));
+                }
+            }
+            ("disable_fallbacks", Shape::Bool(flag)) => facts.overrides.disable_fallbacks = *flag,
+            ("num_retries", Shape::Whole(n)) => {
+                facts.overrides.num_retries = Some(u32::try_from(*n).map_err(|_| {
+                    ApiError::invalid("num_retries must be an integer of at least 0")
+                        .param("num_retries")
+                })?);
+            }
+            ("timeout", Shape::Whole(_) | Shape::Number(_)) => {
+                facts.overrides.timeout_ms = Some(timeout_ms(shape)?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Whole milliseconds of a timeout in seconds.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "bounded before"
+)]
+fn timeout_ms(shape: &Shape<'_>) -> Result<u64, ApiError> {
+    const DAY: f64 = 86_400.0;
+    let seconds = match shape {
+        Shape::Whole(n) => u32::try_from(*n).map_or(if *n > 0 { DAY } else { 0.0 }, f64::from),
+        Shape::Number(n) => *n,
+        _ => 0.0,
+    };
+    if seconds > 0.0 {
+        Ok((seconds.min(DAY) * 1000.0).ceil() as u64)
+    } else {
+        Err(ApiError::invalid("timeout must be more than 0 seconds").param("timeout"))
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Inspector {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Name(name)) = map.next_key()? {
+            self.member(&name, &mut map)?;
+        }
+        Ok(())
+    }
+}

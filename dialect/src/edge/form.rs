@@ -1,0 +1,71 @@
+//! A form, as far as its short fields tell facts. Files are never looked into.
+
+use dragoman_proto::{ApiError, ErrorKind, Facts, Operation, Overrides};
+
+use super::tally::Tally;
+use crate::multipart;
+
+pub(super) fn inspect(
+    operation: Operation,
+    path: &str,
+    content_type: &str,
+    body: &[u8],
+) -> Result<Facts, ApiError> {
+    if multipart::boundary(content_type).is_none() {
+        return Err(ApiError::new(
+            ErrorKind::UnsupportedMedia,
+            "this endpoint takes multipart/form-data with a boundary",
+        ));
+    }
+    let parts = multipart::parts(content_type, body)
+        .map_err(|error| ApiError::invalid(error.to_string()))?;
+    let images = matches!(
+        operation,
+        Operation::ImagesEdits | Operation::ImagesVariations
+    );
+    let file = if images { "image" } else { "file" };
+    // Several images come as `image[]`.
+    let is_input = |name: &str| name.strip_suffix("[]").unwrap_or(name) == file;
+    if !parts.iter().any(|part| part.is_file && is_input(part.name)) {
+        return Err(
+            ApiError::invalid(format!("missing required parameter: {file}"))
+                .param(file)
+                .code("missing_required_parameter"),
+        );
+    }
+    let mut tally = Tally::default();
+    for part in &parts {
+        match (part.is_file, images, part.name) {
+            (true, true, _) => tally.image(),
+            (true, false, _) => tally.document(part.range.len()),
+            (false, _, "prompt") => tally.text(part.range.len()),
+            _ => {}
+        }
+    }
+    let field = |name: &str| {
+        multipart::text(body, &parts, name)
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+    };
+    let choices = field("n")
+        .map(|text| {
+            text.parse()
+                .ok()
+                .filter(|n| (1..=128).contains(n))
+                .ok_or_else(|| ApiError::invalid("n must be an integer from 1 to 128").param("n"))
+        })
+        .transpose()?
+        .unwrap_or(1);
+    Ok(Facts {
+        model: field("model").map(str::to_owned),
+        operation,
+        stream: field("stream").is_some_and(|text| text.eq_ignore_ascii_case("true")),
+        prompt_tokens: tally.estimate(),
+        prompt_bound: tally.bound(),
+        max_tokens: None,
+        choices,
+        user: field("user").map(str::to_owned),
+        path: path.to_owned(),
+        overrides: Overrides::default(),
+    })
+}

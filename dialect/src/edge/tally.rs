@@ -1,0 +1,271 @@
+//! How many tokens a request is: an estimate for routing, and a bound that a budget can rely on.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserializer,
+    de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
+};
+
+use crate::meter;
+
+/// The most tokens that one image is counted as. Claude's largest is 4,784 tokens (2,576 pixels on the
+/// long edge), gpt-4o's 1,445 (eight tiles), the patch-based models' 1,536 patches times at most 2.46,
+/// Gemini's tiles stay below as well. gpt-4o-mini counts 33 times as many tokens as gpt-4o, at a price
+/// to match, and is the known exception.
+const IMAGE_BOUND: u64 = 8192;
+/// What an image usually is.
+const IMAGE_ESTIMATE: u64 = 1000;
+/// Special tokens around a message, a name, a call.
+const MESSAGE_BOUND: u64 = 16;
+const MESSAGE_ESTIMATE: u64 = 4;
+/// What a provider writes around tools: Anthropic's prompt for them is below 600 tokens.
+const TOOLS_BOUND: u64 = 1024;
+/// Special tokens around everything.
+const REQUEST_BOUND: u64 = 64;
+/// Quotes, colon, comma around a member; the digits of a number.
+const MEMBER_BOUND: u64 = 6;
+const NUMBER_BOUND: u64 = 24;
+/// PDF pages become text and image: at most two tokens for each byte of base64, as pages of text
+/// compress to no less than about 2 KB and are below 5,000 tokens.
+const DOCUMENT_BOUND_PER_BYTE: u64 = 2;
+
+/// Counts while a body is read.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Bytes of text: with byte-level encodings no token is less than a byte.
+    text: u64,
+    structure: u64,
+    numbers: u64,
+    images: u64,
+    documents: u64,
+    messages: u64,
+    has_tools: bool,
+}
+
+impl Tally {
+    pub(super) fn estimate(&self) -> u64 {
+        meter::estimate(self.text + self.structure / 4)
+            .saturating_add(self.numbers)
+            .saturating_add(self.images.saturating_mul(IMAGE_ESTIMATE))
+            .saturating_add(self.documents / 16)
+            .saturating_add(self.messages.saturating_mul(MESSAGE_ESTIMATE))
+            .max(1)
+    }
+
+    pub(super) fn bound(&self) -> u64 {
+        self.text
+            .saturating_add(self.structure)
+            .saturating_add(self.numbers.saturating_mul(NUMBER_BOUND))
+            .saturating_add(self.images.saturating_mul(IMAGE_BOUND))
+            .saturating_add(self.documents.saturating_mul(DOCUMENT_BOUND_PER_BYTE))
+            .saturating_add(self.messages.saturating_mul(MESSAGE_BOUND))
+            .saturating_add(if self.has_tools { TOOLS_BOUND } else { 0 })
+            .saturating_add(REQUEST_BOUND)
+    }
+
+    pub(super) fn text(&mut self, bytes: usize) {
+        self.text = self.text.saturating_add(bytes as u64);
+    }
+
+    pub(super) fn image(&mut self) {
+        self.images = self.images.saturating_add(1);
+    }
+
+    pub(super) fn document(&mut self, bytes: usize) {
+        self.documents = self.documents.saturating_add(bytes as u64);
+    }
+
+    pub(super) fn messages(&mut self, number: usize) {
+        self.messages = self.messages.saturating_add(number as u64);
+    }
+
+    pub(super) fn tools(&mut self) {
+        self.has_tools = true;
+    }
+}
+
+/// What a value was.
+#[derive(Debug, PartialEq)]
+pub(super) enum Shape<'de> {
+    Null,
+    Bool(bool),
+    /// A whole number, as near as it comes.
+    Whole(i64),
+    Number(f64),
+    Text(Cow<'de, str>),
+    List {
+        length: usize,
+        /// Whether all elements are strings.
+        of_strings: bool,
+        /// Whether all elements are objects.
+        of_objects: bool,
+        /// The first element that is not an object with a `role`.
+        roleless: Option<usize>,
+    },
+    Object {
+        /// Whether it has a `role` that is a string.
+        has_role: bool,
+    },
+}
+
+/// Where a value stands, which decides what a string in it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Text,
+    Image,
+    Document,
+}
+
+/// Reads any value, counts it, and says what it was. It recurses no deeper than serde_json allows.
+pub(super) struct Measure<'t> {
+    tally: &'t mut Tally,
+    place: Place,
+    texts: Option<&'t mut Vec<String>>,
+}
+
+impl<'t> Measure<'t> {
+    pub(super) fn new(tally: &'t mut Tally) -> Self {
+        Self {
+            tally,
+            place: Place::Text,
+            texts: None,
+        }
+    }
+
+    /// Also keeps the strings of a list, or of an object's `tags`.
+    pub(super) fn collecting(tally: &'t mut Tally, texts: &'t mut Vec<String>) -> Self {
+        Self {
+            texts: Some(texts),
+            ..Self::new(tally)
+        }
+    }
+
+    fn string(&mut self, bytes: usize) {
+        match self.place {
+            Place::Text => self.tally.text(bytes),
+            Place::Image => self.tally.image(),
+            Place::Document => self.tally.document(bytes),
+        }
+    }
+}
+
+impl Place {
+    /// The place of the member `name`: media are no text.
+    fn within(self, name: &str) -> Self {
+        match (self, name) {
+            (_, "image_url") | (Self::Image, "url") => Self::Image,
+            (_, "file_data" | "data" | "b64_json") => Self::Document,
+            _ => Self::Text,
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Measure<'_> {
+    type Value = Shape<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Measure<'_> {
+    type Value = Shape<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Shape<'de>, E> {
+        Ok(Shape::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Shape<'de>, E> {
+        self.tally.numbers += 1;
+        Ok(Shape::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Shape<'de>, E> {
+        self.tally.numbers += 1;
+        Ok(Shape::Whole(i64::try_from(value).unwrap_or(i64::MAX)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Shape<'de>, E> {
+        self.tally.numbers += 1;
+        Ok(Shape::Whole(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Shape<'de>, E> {
+        self.tally.numbers += 1;
+        Ok(Shape::Number(value))
+    }
+
+    fn visit_borrowed_str<E>(mut self, text: &'de str) -> Result<Shape<'de>, E> {
+        self.string(text.len());
+        Ok(Shape::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(mut self, text: &str) -> Result<Shape<'de>, E> {
+        // A copy of what had escapes, as long as it may be a name; texts are only counted.
+        const NAME: usize = 512;
+        self.string(text.len());
+        let kept = if text.len() <= NAME { text } else { "…" };
+        Ok(Shape::Text(Cow::Owned(kept.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape<'de>, A::Error> {
+        // Lists that are kept are names and tags: short.
+        const MAX_TEXTS: usize = 64;
+        let Self {
+            tally,
+            place,
+            mut texts,
+        } = self;
+        let (mut length, mut of_strings, mut of_objects, mut roleless) = (0, true, true, None);
+        while let Some(shape) = seq.next_element_seed(Measure {
+            tally: &mut *tally,
+            place,
+            texts: None,
+        })? {
+            of_strings &= matches!(shape, Shape::Text(_));
+            of_objects &= matches!(shape, Shape::Object { .. });
+            if shape != (Shape::Object { has_role: true }) {
+                roleless = roleless.or(Some(length));
+            }
+            if let (Some(texts), Shape::Text(text)) = (&mut texts, shape)
+                && texts.len() < MAX_TEXTS
+            {
+                texts.push(text.into_owned());
+            }
+            length += 1;
+            tally.structure += 1;
+        }
+        Ok(Shape::List {
+            length,
+            of_strings,
+            of_objects,
+            roleless,
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape<'de>, A::Error> {
+        let mut has_role = false;
+        let Self {
+            tally,
+            place,
+            mut texts,
+        } = self;
+        while let Some(crate::json::Name(name)) = map.next_key()? {
+            tally.structure += name.len() as u64 + MEMBER_BOUND;
+            let shape = map.next_value_seed(Measure {
+                tally: &mut *tally,
+                place: place.within(&name),
+                texts: texts.as_deref_mut().filter(|_| name == "tags"),
+            })?;
+            if name == "role" {
+                has_role = matches!(shape, Shape::Text(_));
+            }
+        }
+        Ok(Shape::Object { has_role })
+    }
+}

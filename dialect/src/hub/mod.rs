@@ -1,0 +1,17 @@
+//! OpenAI's chat, the hub of the star: every dialect is translated to it and from it.
+//! Shapes: <https://platform.openai.com/docs/api-reference/chat>.
+
+mod answer;
+mod chunk;
+mod parameters;
+mod request;
+mod usage;
+
+pub(crate) use answer::{Completion, CompletionChoice, FunctionCall, Message, ToolCall};
+pub(crate) use chunk::{
+    Choice, Chunk, Delta, FunctionDelta, StreamFrame, ThinkingBlock, ThinkingBlocks, ToolCallDelta,
+    ToolCalls,
+};
+pub(crate) use parameters::{Unsupported, prepare};
+pub(crate) use request::{Content, InputMessage, JsonSchema, Part, ResponseFormat, Tool, content};
+pub(crate) use usage::{UsageOut, read_usage};

@@ -1,0 +1,117 @@
+//! The parameters of a request that are for the gateway, and those that a target cannot express.
+
+use dragoman_proto::{ApiError, UpstreamConfig};
+
+use crate::json::Object;
+
+/// Parameters that LiteLLM's clients send to the gateway; no provider gets to see them. Among them
+/// are those that would let a client choose where its request goes.
+pub(crate) const GATEWAY_ONLY: [&str; 33] = [
+    "additional_drop_params",
+    "allowed_openai_params",
+    "api_base",
+    "api_key",
+    "api_version",
+    "base_url",
+    "cache",
+    "caching",
+    "context_window_fallbacks",
+    "custom_llm_provider",
+    "disable_fallbacks",
+    "drop_params",
+    "fallbacks",
+    "guardrails",
+    "litellm_call_id",
+    "litellm_metadata",
+    "litellm_session_id",
+    "litellm_trace_id",
+    "max_retries",
+    "mock_response",
+    "mock_timeout",
+    "mock_tool_calls",
+    "model_info",
+    "no-log",
+    "num_retries",
+    "prompt_id",
+    "prompt_variables",
+    "proxy_server_request",
+    "request_timeout",
+    "stream_timeout",
+    "tags",
+    "timeout",
+    "user_config",
+];
+
+/// Collects the parameters that a target cannot express.
+#[derive(Debug)]
+pub(crate) struct Unsupported {
+    provider: String,
+    drop: bool,
+    allowed: Vec<String>,
+    refused: Vec<String>,
+    dropped: Vec<String>,
+}
+
+impl Unsupported {
+    /// Whether `param` goes to the provider all the same, because the client said so.
+    pub(crate) fn is_allowed(&self, param: &str) -> bool {
+        self.allowed.iter().any(|allowed| allowed == param)
+    }
+
+    /// `param` cannot be expressed: dropped, or named in the error.
+    pub(crate) fn refuse(&mut self, param: &str) {
+        let list = if self.drop {
+            &mut self.dropped
+        } else {
+            &mut self.refused
+        };
+        if !list.iter().any(|known| known == param) {
+            list.push(param.to_owned());
+        }
+    }
+
+    /// `param` is only a hint: left out, and reported.
+    pub(crate) fn leave_out(&mut self, param: &str) {
+        if !self.dropped.iter().any(|known| known == param) {
+            self.dropped.push(param.to_owned());
+        }
+    }
+
+    /// What was dropped, or the error that names all that would have to be.
+    pub(crate) fn finish(self) -> Result<Vec<String>, ApiError> {
+        let Some(first) = self.refused.first() else {
+            return Ok(self.dropped);
+        };
+        let names = self.refused.join(", ");
+        Err(ApiError::invalid(format!(
+            "{} does not support: {names}. Leave it out, or have it dropped with `drop_params: true` \
+             (in the request, in the model's litellm_params or in litellm_settings)",
+            self.provider
+        ))
+        .param(first.clone())
+        .code("unsupported_parameter"))
+    }
+}
+
+/// Applies the deployment's defaults, and takes out what is for the gateway.
+pub(crate) fn prepare(request: &mut Object<'_>, config: &UpstreamConfig) -> Unsupported {
+    for (name, value) in &config.defaults {
+        if request.some(name).is_none() {
+            request.set(name, value);
+        }
+    }
+    let extra: Vec<String> = request.read("additional_drop_params").unwrap_or_default();
+    let unsupported = Unsupported {
+        provider: config.provider.clone(),
+        drop: request.read("drop_params").unwrap_or(config.drop_params),
+        allowed: request.read("allowed_openai_params").unwrap_or_default(),
+        refused: Vec::new(),
+        dropped: extra
+            .iter()
+            .filter(|name| request.some(name).is_some())
+            .cloned()
+            .collect(),
+    };
+    request.retain(|name| !GATEWAY_ONLY.contains(&name) && !extra.iter().any(|e| e == name));
+    unsupported
+}

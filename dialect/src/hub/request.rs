@@ -1,0 +1,165 @@
+//! A chat request, as far as other dialects need it typed.
+
+use std::borrow::Cow;
+
+use dragoman_proto::ApiError;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A message of the conversation.
+#[derive(Debug, Deserialize)]
+pub(crate) struct InputMessage<'a> {
+    #[serde(borrow)]
+    pub(crate) role: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(crate) content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) refusal: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) tool_calls: Option<Vec<InputToolCall<'a>>>,
+    #[serde(borrow, default)]
+    pub(crate) tool_call_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(crate) function_call: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) reasoning_content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) thinking_blocks: Option<Vec<&'a RawValue>>,
+    #[serde(borrow, default)]
+    pub(crate) cache_control: Option<&'a RawValue>,
+}
+
+/// A tool call of the history.
+#[derive(Debug, Deserialize)]
+pub(crate) struct InputToolCall<'a> {
+    #[serde(borrow, default)]
+    pub(crate) id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(crate) function: Option<InputFunction<'a>>,
+}
+
+/// What a tool call of the history called.
+#[derive(Debug, Deserialize)]
+pub(crate) struct InputFunction<'a> {
+    #[serde(borrow)]
+    pub(crate) name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(crate) arguments: Cow<'a, str>,
+}
+
+/// The content of a message.
+#[derive(Debug)]
+pub(crate) enum Content<'a> {
+    /// None, or null.
+    Nothing,
+    /// A JSON string.
+    Text(&'a RawValue),
+    /// Parts.
+    Parts(Vec<Part<'a>>),
+}
+
+/// A part of a message's content.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Part<'a> {
+    #[serde(borrow, default)]
+    pub(crate) r#type: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(crate) text: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) refusal: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) image_url: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) file: Option<FilePart<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) cache_control: Option<&'a RawValue>,
+}
+
+/// A file in a message.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FilePart<'a> {
+    #[serde(borrow, default)]
+    pub(crate) file_data: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(crate) file_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(crate) filename: Option<Cow<'a, str>>,
+}
+
+/// Reads a message's content; `place` names it in the error.
+pub(crate) fn content<'a>(raw: Option<&'a RawValue>, place: &str) -> Result<Content<'a>, ApiError> {
+    match raw {
+        None => Ok(Content::Nothing),
+        Some(raw) if raw.get().starts_with('"') => Ok(Content::Text(raw)),
+        Some(raw) if raw.get() == "null" => Ok(Content::Nothing),
+        Some(raw) => serde_json::from_str(raw.get())
+            .map(Content::Parts)
+            .map_err(|_| {
+                ApiError::invalid(format!(
+                    "{place} must be a string or an array of content parts"
+                ))
+                .param(place)
+            }),
+    }
+}
+
+impl<'a> Part<'a> {
+    /// The address of an `image_url` part, which is an object or, in the wild, a string.
+    pub(crate) fn image(&self) -> Option<Cow<'a, str>> {
+        #[derive(Deserialize)]
+        struct ImageUrl<'a> {
+            #[serde(borrow)]
+            url: Cow<'a, str>,
+        }
+        let raw = self.image_url?;
+        crate::json::string(raw).or_else(|| {
+            serde_json::from_str::<ImageUrl<'a>>(raw.get())
+                .ok()
+                .map(|image| image.url)
+        })
+    }
+}
+
+/// A tool that the model may call.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Tool<'a> {
+    #[serde(borrow, default)]
+    pub(crate) r#type: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(crate) function: Option<Function<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) cache_control: Option<&'a RawValue>,
+}
+
+/// The function of a [`Tool`].
+#[derive(Debug, Deserialize)]
+pub(crate) struct Function<'a> {
+    #[serde(borrow)]
+    pub(crate) name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(crate) description: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) parameters: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(crate) strict: Option<bool>,
+    #[serde(borrow, default)]
+    pub(crate) cache_control: Option<&'a RawValue>,
+}
+
+/// `response_format`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ResponseFormat<'a> {
+    #[serde(borrow)]
+    pub(crate) r#type: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(crate) json_schema: Option<JsonSchema<'a>>,
+}
+
+/// The schema of a [`ResponseFormat`].
+#[derive(Debug, Deserialize)]
+pub(crate) struct JsonSchema<'a> {
+    #[serde(borrow, default)]
+    pub(crate) description: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) schema: Option<&'a RawValue>,
+}

@@ -1,0 +1,118 @@
+//! Event streams of other endpoints (Responses, images, speech, transcriptions): the events are
+//! passed on, the model and the usage are looked at.
+
+use dragoman_proto::Operation;
+
+use super::{error, schema::ResponseEvent};
+use crate::{
+    failure::Failure,
+    framing::Event,
+    hub::read_usage,
+    json::{self, Object},
+    request::ResponseContext,
+    sink::{EventTranslator, Flow, Sink},
+};
+
+/// The state of an event stream.
+#[derive(Debug)]
+pub(super) struct EventStream {
+    provider: String,
+    alias: String,
+    /// Whether the stream must end with an event that says so.
+    needs_terminator: bool,
+}
+
+impl EventStream {
+    pub(super) fn new(context: &ResponseContext) -> Self {
+        Self {
+            provider: context.provider.clone(),
+            alias: context.alias.clone(),
+            needs_terminator: context.operation == Operation::Responses,
+        }
+    }
+
+    fn failure(&self, event: &ResponseEvent<'_>, data: &[u8]) -> Failure {
+        let nested = event
+            .response
+            .and_then(|raw| Object::parse(raw.get().as_bytes()).ok());
+        let error = event
+            .error
+            .map(error::object)
+            .or_else(|| nested.as_ref()?.some("error").map(error::object))
+            .or_else(|| error::read(data))
+            .unwrap_or_default();
+        Failure::of_provider(&self.provider, error.status.unwrap_or(502), &error, None)
+    }
+
+    /// Replaces the model in the event's `response`.
+    fn rename(&self, data: &[u8], sink: &mut Sink<'_>, name: Option<&str>, meaningful: bool) {
+        let Ok(mut object) = Object::parse(data) else {
+            return;
+        };
+        let inner = object
+            .some("response")
+            .and_then(|raw| Object::parse(raw.get().as_bytes()).ok());
+        if let Some(mut inner) = inner
+            && inner.get("model").is_some()
+        {
+            inner.set("model", &self.alias);
+            let text = inner.to_bytes(data.len());
+            if let Ok(raw) = serde_json::from_slice::<&serde_json::value::RawValue>(&text) {
+                let raw = raw.to_owned();
+                object.set("response", &raw);
+            }
+        }
+        sink.event(meaningful, name, &object);
+    }
+}
+
+impl EventTranslator for EventStream {
+    fn event(&mut self, event: &Event<'_>, sink: &mut Sink<'_>) -> Result<Flow, Failure> {
+        let data = event.data.trim_ascii();
+        if data == b"[DONE]" {
+            sink.plain(data);
+            return Ok(Flow::Done);
+        }
+        let Ok(parsed) = serde_json::from_slice::<ResponseEvent<'_>>(data) else {
+            return Err(Failure::garbage(
+                &self.provider,
+                "an event of the stream is not readable",
+            ));
+        };
+        let kind = parsed.r#type.and_then(json::string).unwrap_or_default();
+        let has_error = parsed.error.is_some_and(|raw| raw.get() != "null");
+        if has_error || matches!(&*kind, "error" | "response.failed") {
+            return Err(self.failure(&parsed, data));
+        }
+        let meaningful = !matches!(
+            &*kind,
+            "response.created" | "response.queued" | "response.in_progress"
+        );
+        sink.meter
+            .output(parsed.delta.map_or(0, |raw| json::inner(raw).len()));
+        let nested = parsed
+            .response
+            .and_then(|raw| Object::parse(raw.get().as_bytes()).ok());
+        let usage = parsed
+            .usage
+            .or_else(|| nested.as_ref()?.some("usage"))
+            .and_then(read_usage);
+        if let Some(usage) = usage {
+            sink.meter.counted(usage);
+        }
+        let name = event.name.and_then(|name| std::str::from_utf8(name).ok());
+        self.rename(data, sink, name, meaningful);
+        let last = matches!(&*kind, "response.completed" | "response.incomplete");
+        Ok(if last { Flow::Done } else { Flow::Continue })
+    }
+
+    fn end(&mut self, sink: &mut Sink<'_>) -> Result<(), Failure> {
+        if self.needs_terminator || !sink.gate.is_open() {
+            return Err(Failure::garbage(
+                &self.provider,
+                "the stream ended before the answer did",
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! OpenAI's API and all that is compatible with it (<https://platform.openai.com/docs/api-reference>).
+//!
+//! Towards this dialect nothing is modelled that is only passed on: a request is an object of which a
+//! few members change, a chunk is read as far as role, text and finish.
+
+mod error;
+mod events;
+mod request;
+mod response;
+mod schema;
+mod stream;
+
+use dragoman_proto::{ApiError, Operation};
+
+use crate::{
+    failure::{Failure, ProviderError},
+    meter::Meter,
+    registry::ProviderDialect,
+    request::{Call, ResponseContext, Translated},
+    sink::EventTranslator,
+};
+
+/// The dialect.
+#[derive(Debug)]
+pub(crate) struct OpenAi;
+
+impl ProviderDialect for OpenAi {
+    fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError> {
+        request::translate(call)
+    }
+
+    fn stream(&self, context: &ResponseContext) -> Box<dyn EventTranslator> {
+        match context.operation {
+            Operation::ChatCompletions | Operation::Completions => {
+                Box::new(stream::ChunkStream::new(context))
+            }
+            _ => Box::new(events::EventStream::new(context)),
+        }
+    }
+
+    fn answer(
+        &self,
+        context: &ResponseContext,
+        body: &[u8],
+        meter: &mut Meter,
+    ) -> Result<Vec<u8>, Failure> {
+        response::translate(context, body, meter)
+    }
+
+    fn error(&self, body: &[u8]) -> Option<ProviderError> {
+        error::read(body)
+    }
+}

@@ -1,0 +1,191 @@
+//! Requests towards OpenAI-compatible providers: the client's object with a few members changed.
+
+use dragoman_proto::{ApiError, ErrorKind, Operation};
+
+use crate::{
+    edge,
+    hub::{Unsupported, prepare},
+    json::Object,
+    multipart,
+    request::{Call, ResponseContext, Translated},
+};
+
+const MAX_TOKENS: &str = "max_tokens";
+const MAX_COMPLETION_TOKENS: &str = "max_completion_tokens";
+
+/// The client's request for this deployment.
+pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
+    match call.admission.operation {
+        Operation::Messages | Operation::CountTokens => {
+            Err(call.no_such_operation("use /v1/chat/completions with this model"))
+        }
+        operation if operation.is_multipart() => form(call),
+        _ => object(call),
+    }
+}
+
+fn object(call: &Call<'_>) -> Result<Translated, ApiError> {
+    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let stores = request.read("store").unwrap_or(false);
+    let mut unsupported = prepare(&mut request, call.config);
+    if !stores {
+        // LiteLLM's clients put their tags there; only a stored completion gives it a meaning.
+        request.remove("metadata");
+    }
+    let mut response = call.context();
+    request.set("model", &call.config.model);
+    match call.admission.operation {
+        Operation::ChatCompletions | Operation::Completions => {
+            limit_chat(&mut request, call);
+            stream_options(&mut request, call, &mut response);
+        }
+        Operation::Responses => limit(&mut request, "max_output_tokens", call),
+        Operation::AudioSpeech => {
+            let input: Option<String> = request.read("input");
+            response.characters = input.map_or(0, |text| text.chars().count() as u64);
+        }
+        _ => {}
+    }
+    refuse_unsupported(&mut request, call, &mut unsupported);
+    let dropped = unsupported.finish()?;
+    Ok(translated(
+        call,
+        "application/json".to_owned(),
+        Some(request.to_bytes(call.body.len() + 128)),
+        dropped,
+        response,
+    ))
+}
+
+/// The output limit, under the name that this provider understands.
+fn limit_chat(request: &mut Object<'_>, call: &Call<'_>) {
+    let config = call.config;
+    let chat = call.admission.operation == Operation::ChatCompletions;
+    let renamed = match config.quirks.max_tokens_field.as_deref() {
+        Some(MAX_TOKENS) => Some((MAX_COMPLETION_TOKENS, MAX_TOKENS)),
+        Some(MAX_COMPLETION_TOKENS) => Some((MAX_TOKENS, MAX_COMPLETION_TOKENS)),
+        _ if chat && config.provider == "openai" && is_reasoning(&config.model) => {
+            Some((MAX_TOKENS, MAX_COMPLETION_TOKENS))
+        }
+        _ => None,
+    };
+    if let Some((from, to)) = renamed
+        && chat
+    {
+        if request.some(to).is_none()
+            && let Some(limit) = request.read::<u64>(from)
+        {
+            request.set(to, &limit);
+        }
+        request.remove(from);
+    }
+    let has_newer = request.some(MAX_COMPLETION_TOKENS).is_some();
+    if has_newer {
+        limit(request, MAX_COMPLETION_TOKENS, call);
+    }
+    if request.some(MAX_TOKENS).is_some() {
+        limit(request, MAX_TOKENS, call);
+    } else if !has_newer {
+        let field = match renamed {
+            Some((_, to)) if chat => to,
+            _ if chat && config.provider == "openai" => MAX_COMPLETION_TOKENS,
+            _ => MAX_TOKENS,
+        };
+        limit(request, field, call);
+    }
+}
+
+/// Lowers `field` to what the reservation covers, or sets it.
+fn limit(request: &mut Object<'_>, field: &str, call: &Call<'_>) {
+    let Some(cap) = call.admission.output_cap else {
+        return;
+    };
+    match request.read::<u64>(field) {
+        Some(wanted) if wanted <= cap => {}
+        _ => request.set(field, &cap),
+    }
+}
+
+/// OpenAI's reasoning models, which refuse `max_tokens`.
+fn is_reasoning(model: &str) -> bool {
+    ["o1", "o3", "o4", "gpt-5"]
+        .iter()
+        .any(|family| match model.strip_prefix(family) {
+            Some(rest) => rest.is_empty() || rest.starts_with(['-', '.']),
+            None => false,
+        })
+}
+
+/// The usage is always asked for, and hidden from a client that did not.
+fn stream_options(request: &mut Object<'_>, call: &Call<'_>, response: &mut ResponseContext) {
+    const FIELD: &str = "stream_options";
+    let mut options: Object<'_> = request
+        .some(FIELD)
+        .and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .unwrap_or_default();
+    response.include_usage = options.read("include_usage").unwrap_or(false);
+    if !call.admission.stream || call.config.quirks.no_stream_options {
+        request.remove(FIELD);
+    } else if !response.include_usage {
+        options.set("include_usage", &true);
+        let text = options.to_bytes(32);
+        if let Ok(raw) = serde_json::from_slice::<&serde_json::value::RawValue>(&text) {
+            request.set(FIELD, raw);
+        }
+    }
+}
+
+fn refuse_unsupported(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupported) {
+    for name in &call.config.quirks.unsupported {
+        if request.some(name).is_some() && !unsupported.is_allowed(name) {
+            request.remove(name);
+            unsupported.refuse(name);
+        }
+    }
+}
+
+/// A form: only the model's bytes change.
+fn form(call: &Call<'_>) -> Result<Translated, ApiError> {
+    let content_type = call.content_type.unwrap_or_default();
+    let parts = multipart::parts(content_type, call.body)
+        .map_err(|error| ApiError::new(ErrorKind::InvalidRequest, error.to_string()))?;
+    let model = &call.config.model;
+    let body = multipart::replace(call.body, &parts, "model", model.as_bytes())
+        .or_else(|| multipart::prepend(content_type, call.body, "model", model));
+    Ok(translated(
+        call,
+        content_type.to_owned(),
+        body,
+        Vec::new(),
+        call.context(),
+    ))
+}
+
+fn translated(
+    call: &Call<'_>,
+    content_type: String,
+    body: Option<Vec<u8>>,
+    dropped: Vec<String>,
+    response: ResponseContext,
+) -> Translated {
+    let accept = match (call.admission.stream, call.admission.operation) {
+        (true, _) => "text/event-stream",
+        (false, Operation::AudioSpeech) => "*/*",
+        (false, operation) if operation.is_multipart() => "*/*",
+        (false, _) => "application/json",
+    };
+    Translated {
+        path: format!(
+            "{}{}",
+            call.config.base_path,
+            call.admission.operation.path()
+        ),
+        headers: vec![
+            ("content-type", content_type),
+            ("accept", accept.to_owned()),
+        ],
+        body,
+        dropped,
+        response,
+    }
+}

@@ -1,0 +1,44 @@
+//! Which folder speaks which dialect: the one line that a new dialect adds here.
+
+use dragoman_proto::{ApiError, Dialect, ErrorKind};
+
+use crate::{
+    anthropic::Anthropic,
+    failure::{Failure, ProviderError},
+    meter::Meter,
+    openai::OpenAi,
+    request::{Call, ResponseContext, Translated},
+    sink::EventTranslator,
+};
+
+/// What a dialect's folder provides.
+pub(crate) trait ProviderDialect: std::fmt::Debug + Sync {
+    /// The client's request in this dialect.
+    fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError>;
+
+    /// A translator for this provider's stream.
+    fn stream(&self, context: &ResponseContext) -> Box<dyn EventTranslator>;
+
+    /// The client's answer, out of the provider's whole one.
+    fn answer(
+        &self,
+        context: &ResponseContext,
+        body: &[u8],
+        meter: &mut Meter,
+    ) -> Result<Vec<u8>, Failure>;
+
+    /// The error in a provider's body; `None` when there is none in it.
+    fn error(&self, body: &[u8]) -> Option<ProviderError>;
+}
+
+/// The folder for `dialect`.
+pub(crate) fn provider(dialect: Dialect) -> Result<&'static dyn ProviderDialect, ApiError> {
+    match dialect {
+        Dialect::OpenAi => Ok(&OpenAi),
+        Dialect::Anthropic => Ok(&Anthropic),
+        _ => Err(ApiError::new(
+            ErrorKind::Internal,
+            "this filter does not know the deployment's dialect",
+        )),
+    }
+}

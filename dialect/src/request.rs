@@ -1,0 +1,96 @@
+//! One attempt's request: from the client's body to what one deployment is sent.
+
+use dragoman_proto::{Admission, ApiError, Dialect, Operation, UpstreamConfig};
+
+use crate::registry;
+
+/// One attempt, as a dialect's folder sees it.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) config: &'a UpstreamConfig,
+    pub(crate) admission: &'a Admission,
+    pub(crate) content_type: Option<&'a str>,
+    pub(crate) body: &'a [u8],
+}
+
+/// A request in a provider's dialect. Credentials and `content-length` are not part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Translated {
+    /// The path with the deployment's base path, such as `/v1/chat/completions`.
+    pub path: String,
+    /// The headers that the dialect wants, with lower-case names.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; `None` means that the client's bytes are sent as they came.
+    pub body: Option<Vec<u8>>,
+    /// Parameters that were dropped because the target cannot express them.
+    pub dropped: Vec<String>,
+    /// What the response translator needs.
+    pub response: ResponseContext,
+}
+
+/// What the response translator needs to know of the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseContext {
+    pub(crate) operation: Operation,
+    pub(crate) dialect: Dialect,
+    pub(crate) provider: String,
+    pub(crate) alias: String,
+    pub(crate) request_id: String,
+    /// Seconds since the epoch.
+    pub(crate) created: u64,
+    pub(crate) stream: bool,
+    /// Whether the client asked for the usage in its stream.
+    pub(crate) include_usage: bool,
+    pub(crate) prompt_tokens: u64,
+    /// Characters of input, where they are what is charged.
+    pub(crate) characters: u64,
+    /// Whether a forced tool stands for a JSON schema: its input is the answer's content.
+    pub(crate) json_tool: bool,
+}
+
+impl Call<'_> {
+    /// The context of an answer to this call.
+    pub(crate) fn context(&self) -> ResponseContext {
+        ResponseContext {
+            operation: self.admission.operation,
+            dialect: self.config.dialect,
+            provider: self.config.provider.clone(),
+            alias: self.admission.alias.clone(),
+            request_id: self.admission.request_id.clone(),
+            created: self.admission.admitted_ms / 1000,
+            stream: self.admission.stream,
+            include_usage: false,
+            prompt_tokens: self.admission.prompt_tokens,
+            characters: 0,
+            json_tool: false,
+        }
+    }
+
+    /// The error for an operation that the dialect does not have.
+    pub(crate) fn no_such_operation(&self, advice: &str) -> ApiError {
+        ApiError::invalid(format!(
+            "{} does not serve /v1{}: {advice}",
+            self.config.provider,
+            self.admission.operation.path()
+        ))
+        .param("model")
+    }
+}
+
+/// Translates the client's request for one deployment.
+///
+/// An error is the client's: the request is not what it should be, or it asks for what this
+/// deployment cannot do and must not be dropped. Another deployment of the plan may still do it.
+pub fn translate_request(
+    config: &UpstreamConfig,
+    admission: &Admission,
+    content_type: Option<&str>,
+    body: &[u8],
+) -> Result<Translated, ApiError> {
+    registry::provider(config.dialect)?.request(&Call {
+        config,
+        admission,
+        content_type,
+        body,
+    })
+}

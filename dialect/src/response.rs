@@ -1,0 +1,427 @@
+//! One attempt's response: decoded, judged, translated, and metered while it passes.
+
+use std::ops::ControlFlow;
+
+use dragoman_proto::{ApiError, ClientDialect, Operation, Outcome, Usage, UsageSource};
+
+use crate::{
+    failure::Failure,
+    framing::{Event, Inflate, SseFramer},
+    meter::Meter,
+    registry::{self, ProviderDialect},
+    request::ResponseContext,
+    sink::{EventTranslator, Flow, Gate, Sink},
+};
+
+/// The largest answer that is translated as a whole.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+/// The most that is read of an error.
+const MAX_ERROR: usize = 1024 * 1024;
+
+/// The head of a provider's response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResponseHead<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// `content-type`.
+    pub content_type: Option<&'a str>,
+    /// `content-encoding`.
+    pub content_encoding: Option<&'a str>,
+    /// `retry-after`.
+    pub retry_after: Option<&'a str>,
+}
+
+/// The head of the client's response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The HTTP status.
+    pub status: u16,
+    /// `content-type`.
+    pub content_type: String,
+    /// Whether this is a failure that another deployment may not have.
+    pub retryable: bool,
+    /// Seconds for `retry-after`.
+    pub retry_after: Option<u64>,
+}
+
+/// What the ledger learns of an attempt, at any moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportState<'a> {
+    /// How far the attempt came.
+    pub outcome: Outcome,
+    /// What it used so far.
+    pub usage: Usage,
+    /// Who counted.
+    pub usage_source: UsageSource,
+    /// The provider's status.
+    pub provider_status: u16,
+    /// Our error's status; 0 without an error.
+    pub error_status: u16,
+    /// Our error's code, or its type; empty without an error.
+    pub error_code: &'a str,
+}
+
+/// Translates one attempt's response while it arrives.
+///
+/// [`head`](Self::head) stays `None` until it is known whether this attempt succeeds: for a stream
+/// until its first meaningful event, for anything else until it is whole. From then on what
+/// [`feed`](Self::feed) writes is the client's. After the end of the answer, or its one error,
+/// everything else that arrives is ignored.
+#[derive(Debug)]
+pub struct ResponseTranslator {
+    context: ResponseContext,
+    provider_status: u16,
+    content_type: String,
+    retry_after: Option<u64>,
+    decoder: Option<Inflate>,
+    mode: Mode,
+    meter: Meter,
+    head: Option<Head>,
+    outcome: Outcome,
+    error_status: u16,
+    error_code: String,
+}
+
+#[derive(Debug)]
+enum Mode {
+    /// Wait until the body is whole.
+    Collect(Vec<u8>),
+    /// Translate event by event.
+    Stream {
+        framer: SseFramer,
+        translator: Box<dyn EventTranslator>,
+        gate: Gate,
+    },
+    /// Pass the bytes on: audio, or text of a transcription.
+    Pass,
+    /// A failure that the head alone tells; written when the first bytes arrive.
+    Doomed(Box<Failure>),
+    /// Nothing more is written.
+    Over,
+}
+
+impl ResponseTranslator {
+    /// A translator for a response with `head`, to the request that `context` came from.
+    pub fn new(context: ResponseContext, head: &ResponseHead<'_>) -> Self {
+        let content_type = head.content_type.unwrap_or_default().to_owned();
+        let mut meter = Meter::new(context.prompt_tokens);
+        if context.characters > 0 {
+            meter.units(|usage| usage.characters = context.characters);
+        }
+        let mut translator = Self {
+            provider_status: head.status,
+            retry_after: head.retry_after.and_then(|text| text.trim().parse().ok()),
+            decoder: None,
+            mode: Mode::Over,
+            meter,
+            head: None,
+            outcome: Outcome::Sent,
+            error_status: 0,
+            error_code: String::new(),
+            content_type,
+            context,
+        };
+        translator.mode = translator.choose_mode();
+        match head.content_encoding.map(str::trim) {
+            None | Some("" | "identity") => {}
+            Some(encoding) => match Inflate::for_encoding(encoding) {
+                Some(decoder) => translator.decoder = Some(decoder),
+                None => {
+                    translator.mode = Mode::Doomed(Box::new(
+                        translator
+                            .garbage("the answer has a content encoding that is not read here"),
+                    ));
+                }
+            },
+        }
+        translator
+    }
+
+    /// Feeds provider bytes, and appends what the client gets to `out`. `end` comes with the last
+    /// bytes, which may be none.
+    pub fn feed(&mut self, chunk: &[u8], end: bool, out: &mut Vec<u8>) {
+        if let Mode::Doomed(failure) = &mut self.mode {
+            let failure = (**failure).clone();
+            return self.fail(failure, out);
+        }
+        match self.decoder.take() {
+            None => self.bytes(chunk, out),
+            Some(mut decoder) => {
+                self.encoded(&mut decoder, chunk, end, out);
+                self.decoder = Some(decoder);
+            }
+        }
+        if end {
+            self.finish(out);
+        }
+    }
+
+    /// The head of the client's response; `None` while it must still be held.
+    pub const fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
+    }
+
+    /// Where the attempt stands.
+    pub fn report(&self) -> ReportState<'_> {
+        ReportState {
+            outcome: self.outcome,
+            usage: self.meter.usage(),
+            usage_source: self.meter.source(),
+            provider_status: self.provider_status,
+            error_status: self.error_status,
+            error_code: &self.error_code,
+        }
+    }
+
+    fn choose_mode(&self) -> Mode {
+        let kind = self.content_type.to_ascii_lowercase();
+        let json_or_html = kind.contains("json") || kind.contains("html");
+        if !(200..300).contains(&self.provider_status) {
+            return Mode::Collect(Vec::new());
+        }
+        if self.context.operation == Operation::AudioSpeech && !json_or_html {
+            return Mode::Pass;
+        }
+        if self.context.stream && !json_or_html {
+            return match self.folder() {
+                Some(folder) => Mode::Stream {
+                    framer: SseFramer::default(),
+                    translator: folder.stream(&self.context),
+                    gate: Gate::default(),
+                },
+                None => Mode::Over,
+            };
+        }
+        if self.context.operation.is_multipart() && !json_or_html && !kind.is_empty() {
+            return Mode::Pass;
+        }
+        Mode::Collect(Vec::new())
+    }
+
+    fn folder(&self) -> Option<&'static dyn ProviderDialect> {
+        registry::provider(self.context.dialect).ok()
+    }
+
+    fn garbage(&self, what: &str) -> Failure {
+        Failure::garbage(&self.context.provider, what)
+    }
+
+    fn encoded(&mut self, decoder: &mut Inflate, chunk: &[u8], end: bool, out: &mut Vec<u8>) {
+        for piece in chunk.chunks(Inflate::PIECE) {
+            if matches!(self.mode, Mode::Over) {
+                return;
+            }
+            match decoder.decode(piece) {
+                Ok(decoded) => self.bytes(&decoded, out),
+                Err(_) => {
+                    let failure = self.garbage("the answer's compression is broken");
+                    return self.fail(failure, out);
+                }
+            }
+        }
+        if end && !matches!(self.mode, Mode::Over) {
+            match decoder.finish() {
+                Ok(decoded) => self.bytes(&decoded, out),
+                Err(_) => {
+                    let failure = self.garbage("the answer's compression is cut");
+                    self.fail(failure, out);
+                }
+            }
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        match &mut self.mode {
+            Mode::Over | Mode::Doomed(_) => {}
+            Mode::Pass => {
+                out.extend_from_slice(bytes);
+                self.begin();
+            }
+            Mode::Collect(body) => {
+                let is_error = !(200..300).contains(&self.provider_status);
+                let cap = if is_error { MAX_ERROR } else { MAX_ANSWER };
+                let room = cap.saturating_sub(body.len());
+                body.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+                if bytes.len() > room && !is_error {
+                    let failure = self.garbage("the answer is larger than 64 MiB");
+                    self.fail(failure, out);
+                }
+            }
+            Mode::Stream { .. } => self.stream(Some(bytes), out),
+        }
+    }
+
+    /// Runs the stream's events; `None` when the bytes have ended.
+    fn stream(&mut self, bytes: Option<&[u8]>, out: &mut Vec<u8>) {
+        let Mode::Stream {
+            framer,
+            translator,
+            gate,
+        } = &mut self.mode
+        else {
+            return;
+        };
+        let mut sink = Sink {
+            out,
+            gate,
+            meter: &mut self.meter,
+        };
+        let mut step = |event: &Event<'_>| match translator.event(event, &mut sink) {
+            Ok(Flow::Continue) => ControlFlow::Continue(()),
+            Ok(Flow::Done) => ControlFlow::Break(Ok(())),
+            Err(failure) => ControlFlow::Break(Err(failure)),
+        };
+        let flow = match bytes {
+            Some(bytes) => framer.feed(bytes, &mut step),
+            None => Ok(framer.finish(&mut step)),
+        };
+        let result = match (flow, bytes) {
+            (Ok(ControlFlow::Continue(())), Some(_)) => None,
+            (Ok(ControlFlow::Continue(())), None) => Some(translator.end(&mut sink)),
+            (Ok(ControlFlow::Break(result)), _) => Some(result),
+            (Err(_), _) => Some(Err(Failure::garbage(
+                &self.context.provider,
+                "an event of the stream is larger than 8 MiB",
+            ))),
+        };
+        if gate.is_open() {
+            self.begin();
+        }
+        match result {
+            None => {}
+            Some(Ok(())) => self.complete(),
+            Some(Err(failure)) => self.fail(failure, out),
+        }
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        match &mut self.mode {
+            Mode::Over | Mode::Doomed(_) => {}
+            Mode::Pass if self.head.is_none() => {
+                let failure = self.garbage("the answer is empty");
+                self.fail(failure, out);
+            }
+            Mode::Pass => self.complete(),
+            Mode::Stream { .. } => self.stream(None, out),
+            Mode::Collect(body) => {
+                let body = std::mem::take(body);
+                match self.answer(&body) {
+                    Ok(answer) => {
+                        if out.is_empty() {
+                            *out = answer;
+                        } else {
+                            out.extend_from_slice(&answer);
+                        }
+                        self.begin();
+                        self.complete();
+                    }
+                    Err(failure) => self.fail(failure, out),
+                }
+            }
+        }
+    }
+
+    /// Translates a whole body.
+    fn answer(&mut self, body: &[u8]) -> Result<Vec<u8>, Failure> {
+        let Some(folder) = self.folder() else {
+            return Err(self.garbage("the deployment's dialect is not known"));
+        };
+        let provider = &self.context.provider;
+        if !(200..300).contains(&self.provider_status) {
+            let error = folder.error(body).unwrap_or_default();
+            let status = self.provider_status;
+            return Err(Failure::of_provider(
+                provider,
+                status,
+                &error,
+                self.retry_after,
+            ));
+        }
+        if body.trim_ascii().is_empty() {
+            return Err(self.garbage("the answer is empty"));
+        }
+        let is_stream = self.context.stream;
+        if is_stream && let Some(error) = folder.error(body) {
+            let status = error.status.unwrap_or(502);
+            return Err(Failure::of_provider(
+                provider,
+                status,
+                &error,
+                self.retry_after,
+            ));
+        }
+        if is_stream {
+            return Err(self.garbage("the answer is not the stream that was asked for"));
+        }
+        folder.answer(&self.context, body, &mut self.meter)
+    }
+
+    /// The client's response begins.
+    fn begin(&mut self) {
+        if self.head.is_some() {
+            return;
+        }
+        self.outcome = Outcome::Streaming;
+        let content_type = match &self.mode {
+            Mode::Pass => self.content_type.clone(),
+            Mode::Stream { .. } => "text/event-stream; charset=utf-8".to_owned(),
+            Mode::Collect(_) | Mode::Doomed(_) | Mode::Over => "application/json".to_owned(),
+        };
+        self.head = Some(Head {
+            status: 200,
+            content_type,
+            retryable: false,
+            retry_after: None,
+        });
+    }
+
+    fn complete(&mut self) {
+        self.outcome = Outcome::Complete;
+        self.mode = Mode::Over;
+    }
+
+    /// Ends the response with one error: a status before the head, an event after it.
+    fn fail(&mut self, failure: Failure, out: &mut Vec<u8>) {
+        let Failure { error, retryable } = failure;
+        let dialect = self.context.operation.client_dialect();
+        self.error_status = error.status();
+        self.error_code = error
+            .code
+            .clone()
+            .or_else(|| error.kind.code().map(str::to_owned))
+            .unwrap_or_else(|| error.kind.openai_type().to_owned());
+        if self.head.is_none() {
+            self.outcome = if retryable {
+                Outcome::Failed
+            } else {
+                Outcome::Rejected
+            };
+            out.clear();
+            out.extend_from_slice(&error.body(dialect));
+            self.head = Some(Head {
+                status: error.status(),
+                content_type: "application/json".to_owned(),
+                retryable,
+                retry_after: error.retry_after,
+            });
+        } else {
+            self.outcome = Outcome::Broken;
+            if matches!(self.mode, Mode::Stream { .. }) {
+                write_error_event(&error, dialect, out);
+            }
+        }
+        self.mode = Mode::Over;
+    }
+}
+
+fn write_error_event(error: &ApiError, dialect: ClientDialect, out: &mut Vec<u8>) {
+    if dialect == ClientDialect::Anthropic {
+        out.extend_from_slice(b"event: error\n");
+    }
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(&error.body(dialect));
+    out.extend_from_slice(b"\n\n");
+}
