@@ -16,6 +16,13 @@ pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, ConfigError> {
             limit: MAX_BYTES,
         });
     }
+    if is_deep(text) {
+        return Err(ConfigError::Syntax {
+            line: None,
+            column: None,
+            reason: "the file is nested too deeply".to_owned(),
+        });
+    }
     // Editors on Windows put a byte order mark in front.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut yaml: Yaml = serde_yaml_ng::from_str(text).map_err(|error| syntax(&error, text))?;
@@ -27,6 +34,26 @@ pub(crate) fn parse(text: &str) -> Result<Map<String, Value>, ConfigError> {
             found: kind(&other),
         }),
     }
+}
+
+/// Whether the text nests so deeply that parsing it would take minutes: the parser's time grows
+/// with the square of the depth, and its own limit comes after. A rough count, far from real files.
+fn is_deep(text: &str) -> bool {
+    const DEPTH: usize = 1_000;
+    let mut open = 0_usize;
+    let flow = text.bytes().any(|byte| {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > DEPTH
+    });
+    let dashes = |line: &str| {
+        let start = line.bytes().take_while(|byte| b"-?: \t".contains(byte));
+        start.filter(|byte| *byte != b' ').count()
+    };
+    flow || text.lines().any(|line| dashes(line) > DEPTH)
 }
 
 /// What a value is, for messages.

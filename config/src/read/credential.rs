@@ -24,10 +24,10 @@ pub(super) fn read(
         path: params.at("api_key"),
         given: params.given("api_key", reader)?,
     };
-    let named_key = key.given.is_some();
+    let borrowed_key = key.given.is_none() && base.given.is_some();
     let endpoint = address(base, params.path(), provider, reader)?;
     let credential = credential(key, provider, endpoint.as_ref(), reader)?;
-    if !named_key
+    if borrowed_key
         && credential.secret.is_some()
         && let (Some(endpoint), Origin::Variable(name)) = (&endpoint, &credential.origin)
         && is_elsewhere(provider, endpoint)
@@ -54,12 +54,12 @@ fn address(
 ) -> Result<Option<Endpoint>, ConfigError> {
     let mut path = base.path;
     let text = match base.given {
-        Some(Given::Literal(text)) => Some(text),
+        Some(Given::Literal(text)) if !text.trim().is_empty() => Some(text),
         Some(Given::Variable {
             value: Some(text), ..
         }) => Some(text),
         Some(Given::Variable { name, value: None }) => unset(&path, name, provider, reader)?,
-        None => match reader.first_variable(provider.base_variables) {
+        Some(Given::Literal(_)) | None => match reader.first_variable(provider.base_variables) {
             // What is wrong with it is wrong with the variable.
             Some((variable, base)) => {
                 path = variable;

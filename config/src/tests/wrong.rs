@@ -50,8 +50,16 @@ fn a_message_never_shows_text_of_the_file() {
 
 #[test]
 fn enormous_and_deep_files_are_refused_without_a_crash() {
-    let deep = "[".repeat(100_000);
-    assert!(load(&deep, &nothing).is_err());
+    for deep in [
+        "[".repeat(1 << 20),
+        "{a: ".repeat(1 << 18),
+        "- ".repeat(1 << 20),
+    ] {
+        assert_eq!(
+            load(&deep, &nothing).unwrap_err().to_string(),
+            "the file is nested too deeply"
+        );
+    }
     let deep = one("", &format!("x: {}1{}", "[".repeat(500), "]".repeat(500)));
     assert_eq!(
         load(&deep, &nothing).unwrap_err().to_string(),
@@ -76,4 +84,17 @@ fn anchors_that_multiply_are_refused() {
         load(&text, &nothing).unwrap_err().to_string(),
         "the anchors of the file repeat too much"
     );
+}
+
+#[test]
+fn a_file_cut_anywhere_gets_an_answer() {
+    let folder = format!("{}/fixtures/seeds", env!("CARGO_MANIFEST_DIR"));
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for end in 0..text.len() {
+            if let Err(error) = load(&text[..end], &nothing) {
+                assert!(!error.to_string().contains('\n'), "{error}");
+            }
+        }
+    }
 }
