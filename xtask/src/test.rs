@@ -98,12 +98,26 @@ impl Tools {
     }
 }
 
+/// A minimal installation of Rust lacks some; rustup adds them.
+fn require_component(workspace: &Workspace, component: &str, subcommand: &str) -> Result<()> {
+    let limit = Duration::from_secs(30);
+    if output(workspace.cargo().args([subcommand, "--version"]), limit).is_ok() {
+        return Ok(());
+    }
+    let mut rustup = Command::new("rustup");
+    workspace.clean(&mut rustup);
+    run(rustup.args(["component", "add", component]))
+        .with_context(|| format!("`cargo {subcommand}` is missing: install {component}"))
+}
+
 fn format_check(workspace: &Workspace) -> Result<()> {
+    require_component(workspace, "rustfmt", "fmt")?;
     run(workspace.cargo().args(["fmt", "--all", "--check"]))
         .context("`cargo fmt --all` puts it right")
 }
 
 fn clippy(workspace: &Workspace) -> Result<()> {
+    require_component(workspace, "clippy", "clippy")?;
     run(workspace.cargo().env(FILTER_WASM, workspace.wasm()).args([
         "clippy",
         "--workspace",

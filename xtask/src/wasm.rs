@@ -113,6 +113,7 @@ fn add_target(workspace: &Workspace) -> Result<bool> {
     step(&format!("adding {TARGET} with rustup"), || {
         let mut rustup = Command::new("rustup");
         workspace.clean(&mut rustup);
+        rustup.env_remove("RUST_BACKTRACE");
         let status =
             Group::spawn(rustup.args(["target", "add", TARGET]))?.wait(Some(DOWNLOAD_LIMIT))?;
         let added = status.is_some_and(|status| status.success());
