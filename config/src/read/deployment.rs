@@ -39,27 +39,16 @@ fn read(
     reader: &mut Reader<'_>,
 ) -> Result<Entry, ConfigError> {
     let path = format!("model_list[{index}]");
-    let Value::Object(map) = value else {
-        let expected = "a map with model_name and litellm_params";
-        return Err(wrong(&path, expected, &value));
-    };
-    let mut entry = Section::new(path.clone(), map);
-    let alias = required(&mut entry, "model_name", reader)?;
-    if !entry.has("litellm_params") {
-        let key = "litellm_params";
-        return Err(ConfigError::Missing { path, key });
-    }
-    let mut params = entry.section("litellm_params")?;
-    let mut info = entry.section("model_info")?;
-    let id = group::id_of(&alias, &mut info, params.entries(), reader)?;
-    let (provider, model) = provider_and_model(&alias, &mut params, reader)?;
-    let (endpoint, credential) = credential::read(&mut params, provider, reader)?;
+    let (alias, mut maps) = maps(&path, value, reader)?;
+    let Maps { params, info, .. } = &mut maps;
+    let id = group::id_of(&alias, info, params.entries(), reader)?;
+    let (provider, model) = provider_and_model(&alias, params, reader)?;
+    let (endpoint, credential) = credential::read(params, provider, reader)?;
     let there = endpoint.as_ref().and_then(Provider::at);
     let there = there.filter(|there| there.dialect == provider.dialect);
     let quirks = there.unwrap_or(provider).quirks();
-    let prices = params::prices(&path, &mut params, &mut info, reader)?;
-    let mut both = Both { params, entry };
-    let weight = both.read(&["weight"], reader, |section, key, reader| {
+    let prices = params::prices(&path, params, info, reader)?;
+    let weight = maps.read(&["weight"], reader, |section, key, reader| {
         section.number(key, "a number, 0 or more", reader)
     })?;
     let deployment = Deployment {
@@ -73,29 +62,52 @@ fn read(
         endpoint,
         credential,
         weight: None,
-        order: both.count(&["order"], reader)?,
-        rpm: both.count(&["rpm"], reader)?,
-        tpm: both.count(&["tpm"], reader)?,
-        max_parallel_requests: both.count(&["max_parallel_requests"], reader)?,
-        timeout: both.seconds(&["timeout", "request_timeout"], reader)?,
-        stream_timeout: both.seconds(&["stream_timeout"], reader)?,
-        max_retries: both.count(&["num_retries", "max_retries"], reader)?,
-        drop_params: both
+        order: maps.count(&["order"], reader)?,
+        rpm: maps.count(&["rpm"], reader)?,
+        tpm: maps.count(&["tpm"], reader)?,
+        max_parallel_requests: maps.count(&["max_parallel_requests"], reader)?,
+        timeout: maps.seconds(&["timeout", "request_timeout"], reader)?,
+        stream_timeout: maps.seconds(&["stream_timeout"], reader)?,
+        max_retries: maps.count(&["num_retries", "max_retries"], reader)?,
+        drop_params: maps
             .read(&["drop_params"], reader, Section::boolean)?
             .unwrap_or(drop_params),
         prices,
-        provider_settings: params::provider_settings(&mut both.params, reader),
-        defaults: params::defaults(both.params, reader)?,
+        provider_settings: params::provider_settings(&mut maps.params, reader),
+        defaults: params::defaults(maps.params, reader)?,
         quirks,
-        model_info: params::resolved_map(info, reader),
+        model_info: params::resolved_map(maps.info, reader),
     };
-    super::leftover(both.entry, Place::Entry, reader);
+    super::leftover(maps.entry, Place::Entry, reader);
     Ok(Entry {
         id,
         deployment,
         weight,
         path,
     })
+}
+
+fn maps(path: &str, value: Value, reader: &mut Reader<'_>) -> Result<(String, Maps), ConfigError> {
+    let Value::Object(map) = value else {
+        let expected = "a map with model_name and litellm_params";
+        return Err(wrong(path, expected, &value));
+    };
+    let mut entry = Section::new(path, map);
+    let alias = required(&mut entry, "model_name", reader)?;
+    if !entry.has("litellm_params") {
+        return Err(ConfigError::Missing {
+            path: path.to_owned(),
+            key: "litellm_params",
+        });
+    }
+    let params = entry.section("litellm_params")?;
+    let info = entry.section("model_info")?;
+    let maps = Maps {
+        params,
+        info,
+        entry,
+    };
+    Ok((alias, maps))
 }
 
 fn provider_and_model(
@@ -134,13 +146,14 @@ fn required(
         })
 }
 
-/// `litellm_params` and the entry around it: people write limits and weights in either.
-struct Both {
+/// An entry's maps. People write limits and weights in `litellm_params` and in the entry around it.
+struct Maps {
     params: Section,
+    info: Section,
     entry: Section,
 }
 
-impl Both {
+impl Maps {
     /// The first of `keys`, which mean the same, that either map has; the inner map wins.
     fn read<T>(
         &mut self,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::{Sections, fallbacks};
-use crate::known::Place::{General, LiteLlm, Router as Routing};
+use crate::known::Place::{self, General, LiteLlm, Router as Routing};
 use crate::section::{Reader, Section};
 use crate::{Alias, ConfigError, Fallbacks, Group, Period, ProviderBudget, Router, Strategy};
 
@@ -16,33 +16,36 @@ const TIMEOUT: Duration = Duration::from_secs(600);
 /// LiteLLM's.
 const COOLDOWN: Duration = Duration::from_secs(5);
 
+/// Where the number of retries may stand; the first one wins.
+const RETRY_KEYS: [(Place, &str); 6] = [
+    (Routing, "num_retries"),
+    (LiteLlm, "num_retries"),
+    (General, "num_retries"),
+    (Routing, "max_retries"),
+    (LiteLlm, "max_retries"),
+    (General, "max_retries"),
+];
+/// Where the timeout may stand; the first one wins.
+const TIMEOUT_KEYS: [(Place, &str); 6] = [
+    (Routing, "timeout"),
+    (Routing, "request_timeout"),
+    (LiteLlm, "request_timeout"),
+    (LiteLlm, "timeout"),
+    (General, "request_timeout"),
+    (General, "timeout"),
+];
+
 pub(super) fn read(
     sections: &mut Sections,
     aliases: &IndexMap<Alias, Group>,
     reader: &mut Reader<'_>,
 ) -> Result<Router, ConfigError> {
     let everywhere = |key| [(Routing, key), (LiteLlm, key), (General, key)];
-    let retries = [
-        (Routing, "num_retries"),
-        (LiteLlm, "num_retries"),
-        (General, "num_retries"),
-        (Routing, "max_retries"),
-        (LiteLlm, "max_retries"),
-        (General, "max_retries"),
-    ];
-    let timeouts = [
-        (Routing, "timeout"),
-        (Routing, "request_timeout"),
-        (LiteLlm, "request_timeout"),
-        (LiteLlm, "timeout"),
-        (General, "request_timeout"),
-        (General, "timeout"),
-    ];
-    let timeout = sections.anywhere(&timeouts, reader, Section::seconds)?;
+    let timeout = sections.anywhere(&TIMEOUT_KEYS, reader, Section::seconds)?;
     Ok(Router {
         strategy: strategy(&mut sections.router, reader)?.unwrap_or_default(),
         num_retries: sections
-            .anywhere(&retries, reader, Section::count)?
+            .anywhere(&RETRY_KEYS, reader, Section::count)?
             .unwrap_or(RETRIES),
         timeout: timeout
             .filter(|timeout| !timeout.is_zero())
