@@ -149,13 +149,13 @@ fn images(compose: &Value, wrong: &mut Vec<String>) {
 fn bootstrap(workspace: &Workspace, envoy: &Path, compose: &Value, wrong: &mut Vec<String>) {
     let file = workspace.root.join(BOOTSTRAP);
     let mut command = Command::new(workspace.binary(Profile::Dev, "dragoman"));
-    command
-        .arg("bootstrap")
-        .args(flags(&compose["services"]["dragoman"]["command"]));
+    let flags = flags(&compose["services"]["dragoman"]["command"]);
+    command.arg("bootstrap").args(&flags);
     match (output(&mut command, LIMIT), fs::read_to_string(&file)) {
         (Ok(made), Ok(kept)) if made.trim() == kept.trim() => {}
         (Ok(_), Ok(_)) => wrong.push(format!(
-            "{BOOTSTRAP} is not what `dragoman bootstrap` writes for the flags in {FILE}"
+            "{BOOTSTRAP} is out of date: dragoman bootstrap {} > {BOOTSTRAP}",
+            flags.join(" ")
         )),
         (Err(error), _) => wrong.push(format!("{error:#}")),
         (_, Err(error)) => wrong.push(format!("cannot read {BOOTSTRAP}: {error}")),
