@@ -17,6 +17,7 @@ use tonic::async_trait;
 
 pub use entry::{AttemptRow, Batch, Charge, Identity, Record, RequestRow, State, Target, Timing};
 pub use query::{Cursor, GroupBy, GroupTotals, Page, RequestFilter, Totals};
+pub(crate) use row::source_name;
 pub use sqlite::SqliteLedger;
 pub use writer::{LedgerWriter, Undrained, WriterGuard, WriterHealth, WriterOptions};
 

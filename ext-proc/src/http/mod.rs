@@ -1,0 +1,90 @@
+//! What the service answers itself, over HTTP: models, health, metrics, spend.
+//!
+//! Envoy routes here what is no operation at a provider. Paths, fields and error shape are those
+//! that LiteLLM's clients know.
+
+mod caller;
+mod cors;
+mod error;
+mod health;
+mod info;
+mod metrics;
+mod models;
+mod page;
+mod probe;
+mod spend;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::authority::Authority;
+use crate::ledger::{Ledger, LedgerWriter};
+use crate::live::Live;
+use crate::routing::Routing;
+use crate::xds::EnvoyStatus;
+
+pub use caller::{Caller, Master};
+pub use error::Failure;
+pub use metrics::{maintain, recorder};
+pub use probe::{Probe, ProbeFailure};
+
+/// What the endpoints stand on. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    /// The configuration of the moment.
+    pub live: Arc<ArcSwap<Live>>,
+    /// Who may ask.
+    pub authority: Arc<dyn Authority>,
+    /// How deployments fare.
+    pub routing: Arc<Routing>,
+    /// What Envoy says.
+    pub envoy: Arc<EnvoyStatus>,
+    /// Where spend is read.
+    pub ledger: Arc<dyn Ledger>,
+    /// Where spend is written.
+    pub writer: LedgerWriter,
+    /// What `/metrics` shows.
+    pub metrics: PrometheusHandle,
+    /// How `/health?probe=true` asks the providers; `None` where there is no way to them.
+    pub probe: Option<Arc<dyn Probe>>,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
+    }
+}
+
+/// The endpoints. `internal` are further routes, for Envoy itself, such as that of the filter module.
+/// They are on the same server, so they must hold nothing that a client may not see.
+pub fn app(api: Api, internal: Router) -> Router {
+    Router::new()
+        .route("/", get(page::page))
+        .route("/v1/models", get(models::list))
+        .route("/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::one))
+        .route("/models/{*id}", get(models::one))
+        .route("/v1/model/info", get(info::deployments))
+        .route("/model/info", get(info::deployments))
+        .route("/model_group/info", get(info::groups))
+        .route("/health", get(health::health))
+        .route("/health/liveliness", get(health::liveliness))
+        .route("/health/liveness", get(health::liveliness))
+        .route("/health/readiness", get(health::readiness))
+        .route("/metrics", get(metrics::metrics))
+        .route("/spend/logs", get(spend::logs))
+        .route("/global/spend", get(spend::global))
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .fallback(error::not_found)
+        .with_state(api)
+        .merge(internal)
+        .layer(from_fn(cors::cors))
+}
+
+#[cfg(test)]
+mod tests;
