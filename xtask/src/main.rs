@@ -17,6 +17,7 @@ mod packages;
 mod ports;
 mod process;
 mod progress;
+mod readme;
 mod stack;
 mod test;
 mod tidy;

@@ -121,6 +121,11 @@ impl Group {
         Ok(Self { child, id })
     }
 
+    /// Its process id, and that of its group.
+    pub(crate) fn id(&self) -> i32 {
+        self.id
+    }
+
     /// Takes the pipes that the command asked for.
     pub(crate) fn child(&mut self) -> &mut Child {
         &mut self.child

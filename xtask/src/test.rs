@@ -11,7 +11,7 @@ use crate::build::FILTER_WASM;
 use crate::process::{output, run};
 use crate::progress::seconds;
 use crate::workspace::{Profile, Workspace};
-use crate::{compose, dependencies, envoy, tidy, venv, wasm};
+use crate::{compose, dependencies, envoy, readme, tidy, venv, wasm};
 
 /// The crate of the end-to-end tests.
 const END_TO_END: &str = "dragoman-tests";
@@ -54,6 +54,9 @@ pub(crate) fn test(workspace: &Workspace, only: Option<Part>) -> Result<()> {
         let tools = phases.run("Envoy and Python clients", || Tools::prepare(workspace))?;
         phases.run("compose files", || compose::check(workspace, &tools.envoy))?;
         phases.run("end to end", || end_to_end(workspace, &tools))?;
+        phases.run("the README's demo", || {
+            readme::check(workspace, &tools.python)
+        })?;
     }
     phases.report(start.elapsed());
     Ok(())
