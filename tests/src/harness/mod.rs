@@ -118,6 +118,30 @@ impl<T> Shared<T> {
     }
 }
 
+/// Tests that hold for a deployment of either dialect. Each becomes a module with one test per
+/// dialect, `openai` and `anthropic`, which is also the alias that the test is given; the calling
+/// module has an `async fn fixture()`.
+#[macro_export]
+macro_rules! each_dialect {
+    ($(async fn $name:ident($fixture:ident, $alias:ident) $body:block)*) => {$(
+        mod $name {
+            use super::*;
+
+            async fn check($fixture: &'static Fixture, $alias: &'static str) $body
+
+            #[test]
+            fn openai() {
+                run(async { check(fixture().await, "openai").await });
+            }
+
+            #[test]
+            fn anthropic() {
+                run(async { check(fixture().await, "anthropic").await });
+            }
+        }
+    )*};
+}
+
 impl<T> Default for Shared<T> {
     fn default() -> Self {
         Self::new()

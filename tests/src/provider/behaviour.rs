@@ -13,6 +13,7 @@
 //! | `close-after-3` (`reset-`, `stall-`) | the same after three events of the stream |
 //! | `end-after-3` | a clean end after three events, without the terminator |
 //! | `error-after-3` | the provider's error event after three events, and the end |
+//! | `junk-after-3` | an event that is no JSON after three events, and the end |
 //! | `delay-80`, `slow-80` | milliseconds before the headers, before each event |
 //! | `crlf`, `tight`, `pings` | CRLF line ends, `data:` without a space, comments and pings |
 //! | `split-7`, `joined` | writes of seven bytes each, the whole body in one write |
@@ -86,6 +87,8 @@ pub enum Break {
     End,
     /// The provider's error event, then the end.
     ErrorEvent,
+    /// An event that is no JSON, then the end.
+    Junk,
 }
 
 /// In what form an answer is sent, and what is in it.
@@ -200,6 +203,7 @@ fn fault(word: &str) -> Option<Fault> {
         let how = match how {
             "end" => Break::End,
             "error" => Break::ErrorEvent,
+            "junk" => Break::Junk,
             other => abrupt(other)?,
         };
         return Some(Fault::Break { at, how });

@@ -118,6 +118,38 @@ impl ScriptedProvider {
         requests
     }
 
+    /// The requests so far whose body holds `text`, oldest first: a test's own, when several share
+    /// the provider.
+    pub fn requests_with(&self, text: &str) -> Vec<RecordedRequest> {
+        let mut requests = self.state.requests();
+        requests.retain(|request| memchr::memmem::find(&request.body, text.as_bytes()).is_some());
+        requests
+    }
+
+    /// The one request so far whose body holds `text`.
+    ///
+    /// # Panics
+    /// When there is none, or more than one.
+    pub fn request_with(&self, text: &str) -> RecordedRequest {
+        let mut requests = self.requests_with(text);
+        assert_eq!(
+            requests.len(),
+            1,
+            "requests that hold `{text}`: {requests:#?}"
+        );
+        requests.remove(0)
+    }
+
+    /// The provider's own count of what the one request whose body holds `text` used.
+    ///
+    /// # Panics
+    /// When there is none, or more than one.
+    pub fn usage_with(&self, text: &str) -> UsageRow {
+        let number = self.request_with(text).number;
+        let row = self.usage().into_iter().find(|row| row.number == number);
+        row.unwrap_or_else(|| panic!("the request that holds `{text}` was not answered"))
+    }
+
     /// The provider's own count of what each answered request used, oldest first.
     pub fn usage(&self) -> Vec<UsageRow> {
         self.state.usage()

@@ -187,7 +187,7 @@ fn abrupt(how: Break) -> Ending {
         Break::Close => Ending::Close,
         Break::Reset => Ending::Reset,
         Break::Stall => Ending::Stall,
-        Break::End | Break::ErrorEvent => Ending::KeepAlive,
+        Break::End | Break::ErrorEvent | Break::Junk => Ending::KeepAlive,
     }
 }
 
@@ -225,6 +225,7 @@ fn event_pieces(
         events.truncate(count);
         match how {
             Break::ErrorEvent => events.push(error),
+            Break::Junk => events.push(Event::data("{\"choices\": [{\"del")),
             Break::End => {}
             Break::Close | Break::Reset | Break::Stall => cut = Some(how),
         }
