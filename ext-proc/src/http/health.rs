@@ -175,7 +175,7 @@ pub(super) async fn readiness(State(api): State<Api>) -> Response {
         ledger.is_ok(),
         &api.writer.health(),
         api.envoy.connected(),
-        refused.collect(),
+        &refused.collect::<Vec<_>>(),
     );
     let status = if readiness.failing.is_empty() {
         StatusCode::OK
@@ -186,7 +186,7 @@ pub(super) async fn readiness(State(api): State<Api>) -> Response {
 }
 
 impl Readiness {
-    fn new(ledger_reads: bool, writer: &WriterHealth, envoys: usize, refused: Vec<String>) -> Self {
+    fn new(ledger_reads: bool, writer: &WriterHealth, envoys: usize, refused: &[String]) -> Self {
         let failing_ledger = |what: String| Failing {
             dependency: "ledger",
             what,
@@ -245,20 +245,20 @@ mod tests {
 
     #[test]
     fn an_envoy_that_is_still_to_come_is_no_failure() {
-        let readiness = Readiness::new(true, &writer(None), 0, Vec::new());
+        let readiness = Readiness::new(true, &writer(None), 0, &[]);
         assert_eq!((readiness.status, readiness.db), ("healthy", "connected"));
     }
 
     #[test]
     fn a_ledger_that_cannot_be_written_is_named_without_the_reason() {
-        let readiness = Readiness::new(true, &writer(Some("/secret/path")), 1, Vec::new());
+        let readiness = Readiness::new(true, &writer(Some("/secret/path")), 1, &[]);
         let expected = "it cannot be written, 7 records wait".to_owned();
         assert_eq!(failing(readiness), [("ledger", expected)]);
     }
 
     #[test]
     fn a_configuration_that_envoy_refuses_is_named() {
-        let readiness = Readiness::new(true, &writer(None), 1, vec!["Cluster".into()]);
+        let readiness = Readiness::new(true, &writer(None), 1, &["Cluster".into()]);
         let expected = "it refuses its configuration: Cluster".to_owned();
         assert_eq!(failing(readiness), [("envoy", expected)]);
     }

@@ -60,9 +60,8 @@ impl std::fmt::Debug for Api {
     }
 }
 
-/// The endpoints. `internal` are further routes, for Envoy itself, such as that of the filter module.
-/// They are on the same server, so they must hold nothing that a client may not see.
-pub fn app(api: Api, internal: Router) -> Router {
+/// The endpoints.
+pub fn app(api: Api) -> Router {
     Router::new()
         .route("/", get(page::page))
         .route("/v1/models", get(models::list))
@@ -82,7 +81,6 @@ pub fn app(api: Api, internal: Router) -> Router {
         .method_not_allowed_fallback(error::method_not_allowed)
         .fallback(error::not_found)
         .with_state(api)
-        .merge(internal)
         .layer(from_fn(cors::cors))
 }
 

@@ -55,7 +55,7 @@ pub(super) async fn one(
         .filter(|_| principal.models.allows(&id));
     match found {
         Some((alias, _)) => Ok(Json(model(&live, alias.as_str(), &id))),
-        None => Err(Refusal::from(NoPlan::UnknownModel { alias: id.into() }).into()),
+        None => Err(Refusal::from(NoPlan::UnknownModel { alias: id }).into()),
     }
 }
 

@@ -100,7 +100,7 @@ async fn scene() -> Scene {
 
 impl Scene {
     async fn send(&self, request: Request<Body>) -> Response {
-        let app = app(self.api.clone(), Router::new());
+        let app = app(self.api.clone());
         app.oneshot(request).await.unwrap()
     }
 
@@ -440,18 +440,4 @@ async fn a_person_finds_a_page() {
     let response = scene.ask(Method::GET, "/", None).await;
     assert_eq!(response.status(), 200);
     assert!(text_of(response).await.contains("/v1/chat/completions"));
-}
-
-#[tokio::test]
-async fn internal_routes_are_on_the_same_server() {
-    let scene = scene().await;
-    let internal = Router::new().route("/filter/{name}", get(|| async { "module" }));
-    let request = Request::get("/filter/abc.wasm")
-        .body(Body::empty())
-        .unwrap();
-    let response = app(scene.api.clone(), internal)
-        .oneshot(request)
-        .await
-        .unwrap();
-    assert_eq!(text_of(response).await, "module");
 }

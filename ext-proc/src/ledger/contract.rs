@@ -239,7 +239,7 @@ pub(crate) async fn filters_narrow_the_page(ledger: &impl Ledger) {
 pub(crate) async fn totals_tell_unpriced_from_free(ledger: &impl Ledger) {
     let unpriced = with(record("unpriced", 1), |r| r.charge.cost = None);
     let free = with(record("free", 2), |r| {
-        r.charge.cost = Some(NanoDollars::ZERO)
+        r.charge.cost = Some(NanoDollars::ZERO);
     });
     let failed = with(record("failed", 3), |r| r.state = State::Failed);
     keep(ledger, vec![unpriced, free, failed]).await;

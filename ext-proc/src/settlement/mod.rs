@@ -9,6 +9,7 @@
 
 mod cluster;
 mod entry;
+mod live;
 mod measure;
 mod outcome;
 mod rows;
@@ -24,6 +25,7 @@ use crate::ledger::{Record, Target};
 
 pub use cluster::deployment_of;
 pub use entry::{Failure, Malformed, RequestEntry, UpstreamAttempt};
+pub use live::{LivePricing, RoutingObserver};
 pub use measure::describe;
 pub use rows::rows;
 pub use service::Settlement;

@@ -160,3 +160,17 @@ async fn one_unreadable_entry_costs_the_others_nothing() {
     scene.guard.drain(Duration::from_secs(10)).await.unwrap();
     assert!(scene.ledger.request("b").await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn the_filter_s_mark_tells_the_provider_s_own_status() {
+    let mut attempt = unadmitted(502);
+    common(&mut attempt).upstream_cluster = dragoman_envoy::cluster_name("d7");
+    let headers = &mut attempt.response.get_or_insert_default().response_headers;
+    headers.insert(names::RETRY.to_owned(), "401".to_owned());
+    headers.insert("retry-after".to_owned(), "3".to_owned());
+    let attempt = UpstreamAttempt::read(&attempt).unwrap();
+    assert_eq!(
+        (attempt.status, attempt.retry_after_ms),
+        (Some(401), Some(3_000))
+    );
+}
