@@ -63,6 +63,7 @@ pub(crate) fn access_log(
             filter_state_objects_to_log: vec![names::REPORT_FILTER_STATE.to_owned()],
             ..CommonGrpcAccessLogConfig::default()
         }),
+        additional_response_headers_to_log: vec!["retry-after".to_owned()],
         ..HttpGrpcAccessLogConfig::default()
     };
     AccessLog {

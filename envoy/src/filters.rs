@@ -5,7 +5,7 @@ use std::time::Duration;
 use dragoman_proto::{EdgeConfig, FilterConfig, names};
 use envoy_types::pb::envoy::config::common::mutation_rules::v3::HeaderMutationRules;
 use envoy_types::pb::envoy::config::core::v3::{
-    AsyncDataSource, HttpUri, RemoteDataSource, async_data_source, http_uri,
+    AsyncDataSource, DataSource, async_data_source, data_source,
 };
 use envoy_types::pb::envoy::extensions::filters::http::credential_injector::v3::CredentialInjector;
 use envoy_types::pb::envoy::extensions::filters::http::ext_proc::v3::{
@@ -28,7 +28,7 @@ use envoy_types::pb::google::protobuf::{BoolValue, StringValue};
 use envoy_types::util::pack_any;
 use prost::{Message, Name};
 
-use crate::{FilterModule, SERVICE_HTTP_CLUSTER, Topology, Upstream, any, secret};
+use crate::{FilterModule, Topology, Upstream, any, secret};
 
 /// Name under which routes turn admission off.
 pub(crate) const EXT_PROC: &str = "envoy.filters.http.ext_proc";
@@ -47,7 +47,11 @@ pub(crate) fn edge(topology: &Topology) -> Vec<HttpFilter> {
         admission(),
         filter(
             "envoy.filters.http.router",
-            Router { suppress_envoy_headers: true, ..Router::default() },
+            Router {
+                suppress_envoy_headers: true,
+                upstream_log: vec![any::access_log(names::ATTEMPT_LOG)],
+                ..Router::default()
+            },
         ),
     ]
 }
@@ -83,7 +87,7 @@ fn wasm(root_id: &str, config: &FilterConfig, module: &FilterModule) -> HttpFilt
         vm: Some(plugin_config::Vm::VmConfig(VmConfig {
             vm_id: names::VM_ID.to_owned(),
             runtime: "envoy.wasm.runtime.v8".to_owned(),
-            code: Some(remote(module)),
+            code: Some(local(module)),
             ..VmConfig::default()
         })),
         ..PluginConfig::default()
@@ -91,18 +95,12 @@ fn wasm(root_id: &str, config: &FilterConfig, module: &FilterModule) -> HttpFilt
     filter("envoy.filters.http.wasm", Wasm { config: Some(plugin), ..Wasm::default() })
 }
 
-fn remote(module: &FilterModule) -> AsyncDataSource {
+fn local(module: &FilterModule) -> AsyncDataSource {
+    let file = module.file.to_string_lossy().into_owned();
     AsyncDataSource {
-        specifier: Some(async_data_source::Specifier::Remote(RemoteDataSource {
-            http_uri: Some(HttpUri {
-                uri: format!("http://dragoman{}", module.path),
-                timeout: Some(any::duration(Duration::from_secs(30))),
-                http_upstream_type: Some(http_uri::HttpUpstreamType::Cluster(
-                    SERVICE_HTTP_CLUSTER.to_owned(),
-                )),
-            }),
-            sha256: module.sha256.clone(),
-            ..RemoteDataSource::default()
+        specifier: Some(async_data_source::Specifier::Local(DataSource {
+            specifier: Some(data_source::Specifier::Filename(file)),
+            ..DataSource::default()
         })),
     }
 }

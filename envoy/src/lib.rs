@@ -25,5 +25,5 @@ pub use topology::{
 
 /// Cluster of the service's gRPC: ADS, ext_proc and access logs.
 pub const SERVICE_GRPC_CLUSTER: &str = "dragoman.grpc";
-/// Cluster of the service's HTTP: the endpoints that it answers itself, and the filter module.
+/// Cluster of the service's HTTP: the endpoints that it answers itself.
 pub const SERVICE_HTTP_CLUSTER: &str = "dragoman.http";

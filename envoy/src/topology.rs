@@ -56,7 +56,7 @@ impl std::fmt::Debug for TlsCertificate {
 pub struct Services {
     /// ADS, ext_proc and access logs.
     pub grpc: Address,
-    /// Its own HTTP endpoints and the filter module.
+    /// Its own HTTP endpoints.
     pub http: Address,
 }
 
@@ -69,13 +69,13 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-/// The wasm module that Envoy fetches from the service.
+/// The wasm module, a file that Envoy reads. (Fetching it over HTTP is what Envoy 1.40 calls
+/// unstable: a second plugin that asks for a module under way fails for good.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterModule {
-    /// Path on the service's HTTP.
-    pub path: String,
-    /// SHA-256 of the module, lower-case hex.
-    pub sha256: String,
+    /// The file, as Envoy sees it. Its name changes with its content, so that a new module is a new
+    /// configuration.
+    pub file: PathBuf,
 }
 
 /// One deployment.

@@ -25,7 +25,11 @@ impl MasterKey {
 impl Authority for MasterKey {
     async fn authenticate(&self, credential: &Credential) -> Result<Principal, Refusal> {
         // hashes are compared, in constant time: neither length nor prefix of the key shows
-        if credential.hash() == self.0 { Ok(Principal::master()) } else { Err(Refusal::UnknownKey) }
+        if credential.hash() == self.0 {
+            Ok(Principal::master())
+        } else {
+            Err(Refusal::UnknownKey)
+        }
     }
 }
 
@@ -35,13 +39,20 @@ mod tests {
 
     fn credential(key: &str) -> Credential {
         let header = format!("Bearer {key}");
-        Credential::from_headers(|name| (name == "authorization").then_some(header.as_str())).unwrap()
+        Credential::from_headers(|name| (name == "authorization").then_some(header.as_str()))
+            .unwrap()
     }
 
     #[tokio::test]
     async fn only_the_master_key_itself_is_the_master_key() {
         let authority = MasterKey::new("sk-master");
-        assert!(authority.authenticate(&credential("sk-master")).await.unwrap().is_master);
+        assert!(
+            authority
+                .authenticate(&credential("sk-master"))
+                .await
+                .unwrap()
+                .is_master
+        );
         for key in ["sk-maste", "sk-master1", "SK-MASTER"] {
             let refused = authority.authenticate(&credential(key)).await;
             assert_eq!(refused, Err(Refusal::UnknownKey), "{key}");

@@ -38,13 +38,28 @@ pub struct Serve {
     #[arg(long, value_name = "FILE", env = "DRAGOMAN_CONFIG")]
     pub config: PathBuf,
     /// Folder for ledger, generated keys and certificates.
-    #[arg(long, value_name = "DIR", env = "DRAGOMAN_STATE", default_value = "state")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "DRAGOMAN_STATE",
+        default_value = "state"
+    )]
     pub state: PathBuf,
     /// Where Envoy accepts HTTP; `off` for none.
-    #[arg(long, value_name = "ADDR", env = "DRAGOMAN_HTTP", default_value = "127.0.0.1:4000")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "DRAGOMAN_HTTP",
+        default_value = "127.0.0.1:4000"
+    )]
     pub http: Switch,
     /// Where Envoy accepts HTTPS; `off` for none.
-    #[arg(long, value_name = "ADDR", env = "DRAGOMAN_HTTPS", default_value = "127.0.0.1:8443")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "DRAGOMAN_HTTPS",
+        default_value = "127.0.0.1:8443"
+    )]
     pub https: Switch,
     /// CA certificates that providers are verified against, as Envoy sees the file.
     #[arg(
@@ -54,9 +69,10 @@ pub struct Serve {
         default_value = "/etc/ssl/certs/ca-certificates.crt"
     )]
     pub ca_file: PathBuf,
-    /// A filter module to serve in place of the embedded one.
-    #[arg(long, value_name = "FILE", env = "DRAGOMAN_FILTER")]
-    pub filter: Option<PathBuf>,
+    /// Folder in which Envoy finds the filter; the service writes it there. Where Envoy runs in
+    /// another container, mount one folder at the same path in both. Default: in the state folder.
+    #[arg(long, value_name = "DIR", env = "DRAGOMAN_FILTER_DIR")]
+    pub filter_dir: Option<PathBuf>,
     /// Where Envoy reaches the service, and its admin interface.
     #[command(flatten)]
     pub services: Services,
@@ -90,7 +106,9 @@ impl std::str::FromStr for Switch {
         if text == "off" {
             return Ok(Self(None));
         }
-        let address = text.parse().map_err(|_| "expected an address such as 127.0.0.1:4000, or off")?;
+        let address = text
+            .parse()
+            .map_err(|_| "expected an address such as 127.0.0.1:4000, or off")?;
         Ok(Self(Some(address)))
     }
 }

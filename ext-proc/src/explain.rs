@@ -21,8 +21,14 @@ pub fn bootstrap(services: &Services) -> anyhow::Result<()> {
     let (Some(grpc), Some(api)) = (&services.grpc, &services.api) else {
         bail!("--grpc and --api say where this Envoy will reach the service; give both");
     };
-    let addresses = dragoman_envoy::Services { grpc: grpc.0.clone(), http: api.0.clone() };
+    let addresses = dragoman_envoy::Services {
+        grpc: grpc.0.clone(),
+        http: api.0.clone(),
+    };
     let bootstrap = dragoman_envoy::bootstrap(&addresses, services.envoy_admin);
-    println!("{}", serde_json::to_string_pretty(&bootstrap).context("the bootstrap")?);
+    println!(
+        "{}",
+        serde_json::to_string_pretty(&bootstrap).context("the bootstrap")?
+    );
     Ok(())
 }

@@ -1,38 +1,56 @@
 //! The filter, embedded: service and filter are always of one version.
 
-use bytes::Bytes;
+use std::path::Path;
+use std::{fs, io};
+
+use anyhow::Context;
 use dragoman_envoy::FilterModule;
 use sha2::{Digest, Sha256};
 
 /// The module; empty in a build without one.
 static MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/filter.wasm"));
 
-/// The module that Envoy fetches.
-#[derive(Debug, Clone)]
-pub(crate) struct Embedded {
-    /// The module's bytes.
-    pub(crate) bytes: Bytes,
-    /// Its name and digest.
-    pub(crate) module: FilterModule,
+/// Writes the module into `folder`, where Envoy reads it, under a name that says its content.
+pub(crate) fn install(folder: &Path) -> anyhow::Result<FilterModule> {
+    anyhow::ensure!(
+        !MODULE.is_empty(),
+        "this dragoman was built without its filter: build it with `cargo xtask build`"
+    );
+    write(folder, MODULE).with_context(|| {
+        format!(
+            "the filter cannot be written to {}, where Envoy reads it",
+            folder.display()
+        )
+    })
 }
 
-/// A build that cannot serve.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "this dragoman was built without its filter: build it with `cargo xtask build`, or give \
-     --filter FILE"
-)]
-pub(crate) struct NoFilter;
+fn write(folder: &Path, module: &[u8]) -> io::Result<FilterModule> {
+    fs::create_dir_all(folder)?;
+    let folder = folder.canonicalize()?;
+    let digest = hex::encode(Sha256::digest(module));
+    let file = folder.join(format!(
+        "dragoman-{}.wasm",
+        digest.get(..16).unwrap_or(&digest)
+    ));
+    if fs::read(&file).ok().as_deref() != Some(module) {
+        let partial = file.with_extension(format!("{}.partial", std::process::id()));
+        fs::write(&partial, module)?;
+        fs::rename(&partial, &file)?;
+    }
+    Ok(FilterModule { file })
+}
 
-impl Embedded {
-    /// The module of this build, or `replacement`.
-    pub(crate) fn load(replacement: Option<Vec<u8>>) -> Result<Self, NoFilter> {
-        let bytes = replacement.map_or(Bytes::from_static(MODULE), Bytes::from);
-        if bytes.is_empty() {
-            return Err(NoFilter);
-        }
-        let sha256 = hex::encode(Sha256::digest(&bytes));
-        let module = FilterModule { path: format!("/filter/{sha256}.wasm"), sha256 };
-        Ok(Self { bytes, module })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_module_is_another_file_and_a_damaged_one_is_mended() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = write(folder.path(), b"one").unwrap().file;
+        assert_ne!(one, write(folder.path(), b"two").unwrap().file);
+        fs::write(&one, b"dam").unwrap();
+        assert_eq!(write(folder.path(), b"one").unwrap().file, one);
+        assert_eq!(fs::read(&one).unwrap(), b"one");
     }
 }

@@ -27,7 +27,11 @@ impl FromStr for Listen {
         let (host, port) = text.rsplit_once(':').ok_or(NoAddress)?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let port = port.parse().map_err(|_| NoAddress)?;
-        if host.is_empty() { Err(NoAddress) } else { Ok(Self(Address::Tcp(host.to_owned(), port))) }
+        if host.is_empty() {
+            Err(NoAddress)
+        } else {
+            Ok(Self(Address::Tcp(host.to_owned(), port)))
+        }
     }
 }
 
@@ -76,9 +80,15 @@ mod tests {
     #[test]
     fn addresses_read() {
         let tcp = |host: &str, port| Listen(Address::Tcp(host.to_owned(), port));
-        assert_eq!("127.0.0.1:9100".parse::<Listen>().unwrap(), tcp("127.0.0.1", 9100));
+        assert_eq!(
+            "127.0.0.1:9100".parse::<Listen>().unwrap(),
+            tcp("127.0.0.1", 9100)
+        );
         assert_eq!("[::1]:9100".parse::<Listen>().unwrap(), tcp("::1", 9100));
-        assert_eq!("unix:/run/x".parse::<Listen>().unwrap(), Listen(Address::Unix("/run/x".into())));
+        assert_eq!(
+            "unix:/run/x".parse::<Listen>().unwrap(),
+            Listen(Address::Unix("/run/x".into()))
+        );
         for wrong in ["", "unix:", "9100", ":9100", "host:port"] {
             assert!(wrong.parse::<Listen>().is_err(), "{wrong}");
         }
@@ -92,6 +102,9 @@ mod tests {
         let _listener = bind_unix(&path).unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(bind_unix(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(
+            bind_unix(&path).unwrap_err().kind(),
+            io::ErrorKind::AddrInUse
+        );
     }
 }

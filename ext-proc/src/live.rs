@@ -62,11 +62,17 @@ impl Live {
     pub fn new(config: Config, table: &PriceTable) -> Result<Self, LiveError> {
         let mut deployments = HashMap::new();
         for deployment in config.deployments.iter().filter(|d| d.upstream().is_some()) {
-            deployments
-                .insert(Arc::from(deployment.id.as_str()), served(&config, deployment, table)?);
+            deployments.insert(
+                Arc::from(deployment.id.as_str()),
+                served(&config, deployment, table)?,
+            );
         }
         let routing = RoutingTable::new(routes(&config), settings(&config));
-        Ok(Self { config, routing, deployments })
+        Ok(Self {
+            config,
+            routing,
+            deployments,
+        })
     }
 
     /// The deployment with this id, when it is served.
@@ -82,7 +88,10 @@ impl Live {
     /// A provider whose dialect is not served yet, when `alias` has only such deployments.
     pub fn unserved_provider(&self, alias: &str) -> Option<&'static str> {
         let (_, group) = self.config.group(alias)?;
-        let mut all = group.deployments.iter().filter_map(|id| self.config.deployment(id.as_str()));
+        let mut all = group
+            .deployments
+            .iter()
+            .filter_map(|id| self.config.deployment(id.as_str()));
         let first = all.next()?;
         let served = first.upstream().is_some() || all.any(|d| d.upstream().is_some());
         (!served).then_some(first.provider.prefix)
@@ -96,15 +105,24 @@ fn served(
 ) -> Result<Served, LiveError> {
     let provider = deployment.provider.prefix;
     let model = price_model(deployment);
-    let settings =
-        deployment.prices.iter().map(|(name, number)| (name.clone(), number.clone().into()));
+    let settings = deployment
+        .prices
+        .iter()
+        .map(|(name, number)| (name.clone(), number.clone().into()));
     let settings = settings.collect();
     let listed = table.lookup(provider, model);
-    let configured = Price::overridden(&[&settings], listed.map(|model| &model.price))
-        .map_err(|error| LiveError { alias: deployment.alias.to_string(), error })?;
+    let configured =
+        Price::overridden(&[&settings], listed.map(|model| &model.price)).map_err(|error| {
+            LiveError {
+                alias: deployment.alias.to_string(),
+                error,
+            }
+        })?;
     let price = match configured {
         Some(price) => Some((price, Arc::from(CONFIG_VERSION))),
-        None => table.priced(provider, model, None).map(|p| (p.price, Arc::from(p.version))),
+        None => table
+            .priced(provider, model, None)
+            .map(|p| (p.price, Arc::from(p.version))),
     };
     let timeout = deployment.timeout.unwrap_or(config.router.timeout);
     let stream = deployment.stream_timeout.or(config.router.stream_timeout);
@@ -125,7 +143,10 @@ fn served(
 
 /// The model whose price holds: `model_info.base_model` where it is set.
 fn price_model(deployment: &Deployment) -> &str {
-    let base = deployment.model_info.get("base_model").and_then(serde_json::Value::as_str);
+    let base = deployment
+        .model_info
+        .get("base_model")
+        .and_then(serde_json::Value::as_str);
     base.unwrap_or(&deployment.model)
 }
 
@@ -148,7 +169,10 @@ fn candidate(deployment: &Deployment) -> Candidate {
     Candidate {
         id: Arc::from(id),
         cluster: Arc::from(cluster_name(id)),
-        model: Arc::from(format!("{}/{}", deployment.provider.prefix, deployment.model)),
+        model: Arc::from(format!(
+            "{}/{}",
+            deployment.provider.prefix, deployment.model
+        )),
         weight: deployment.weight,
         rpm: deployment.rpm,
         tpm: deployment.tpm,
@@ -159,8 +183,13 @@ fn candidate(deployment: &Deployment) -> Candidate {
 fn settings(config: &Config) -> RoutingSettings {
     let router = &config.router;
     let map = |fallbacks: &Fallbacks| {
-        let names = |all: &Vec<dragoman_config::Alias>| all.iter().map(ToString::to_string).collect();
-        fallbacks.by_alias.iter().map(|(alias, to)| (alias.to_string(), names(to))).collect()
+        let names =
+            |all: &Vec<dragoman_config::Alias>| all.iter().map(ToString::to_string).collect();
+        fallbacks
+            .by_alias
+            .iter()
+            .map(|(alias, to)| (alias.to_string(), names(to)))
+            .collect()
     };
     RoutingSettings {
         strategy: Strategy::parse(router.strategy.as_str()).unwrap_or_default(),
@@ -168,7 +197,12 @@ fn settings(config: &Config) -> RoutingSettings {
         fallbacks: map(&router.fallbacks),
         context_window_fallbacks: map(&router.context_window_fallbacks),
         content_policy_fallbacks: map(&router.content_policy_fallbacks),
-        default_fallbacks: router.fallbacks.default.iter().map(ToString::to_string).collect(),
+        default_fallbacks: router
+            .fallbacks
+            .default
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         ..RoutingSettings::default()
     }
 }

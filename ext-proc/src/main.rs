@@ -15,7 +15,10 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the last word of a command line program")]
+            #[expect(
+                clippy::print_stderr,
+                reason = "the last word of a command line program"
+            )]
             {
                 eprintln!("dragoman: {error:#}");
             }

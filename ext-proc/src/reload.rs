@@ -37,13 +37,15 @@ impl Reloader {
         loop {
             tokio::select! {
                 _ = ticks.tick() => self.look().await,
-                _ = shutdown.wait_for(|stop| *stop) => return,
+                _ = shutdown.changed() => return,
             }
         }
     }
 
     async fn look(&mut self) {
-        let Ok(text) = tokio::fs::read_to_string(&self.path).await else { return };
+        let Ok(text) = tokio::fs::read_to_string(&self.path).await else {
+            return;
+        };
         if text == self.text {
             return;
         }
@@ -51,11 +53,13 @@ impl Reloader {
         let path = self.path.display();
         match self.apply() {
             Ok(()) => {
-                metrics::counter!("dragoman_config_reloads_total", "result" => "applied").increment(1);
+                metrics::counter!("dragoman_config_reloads_total", "result" => "applied")
+                    .increment(1);
                 tracing::info!(%path, "the changed configuration is in force");
             }
             Err(error) => {
-                metrics::counter!("dragoman_config_reloads_total", "result" => "refused").increment(1);
+                metrics::counter!("dragoman_config_reloads_total", "result" => "refused")
+                    .increment(1);
                 tracing::error!(%path, "the changed configuration is not taken over: {error:#}");
             }
         }

@@ -35,7 +35,11 @@ impl Routing {
         now_ms: u64,
     ) -> Result<Plan, NoPlan> {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let view = View { memory: &memory, live, now: UnixMillis(now_ms) };
+        let view = View {
+            memory: &memory,
+            live,
+            now: UnixMillis(now_ms),
+        };
         plan::plan(&live.routing, alias, wishes, &view, &mut random)
     }
 
@@ -62,10 +66,14 @@ impl Routing {
         first_token_ms: Option<u64>,
         now_ms: u64,
     ) {
-        let Some(served) = live.served(deployment) else { return };
+        let Some(served) = live.served(deployment) else {
+            return;
+        };
         let id: Arc<str> = Arc::from(deployment);
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let cools = memory.cooldowns.record(&id, served.group_size, verdict, UnixMillis(now_ms));
+        let cools = memory
+            .cooldowns
+            .record(&id, served.group_size, verdict, UnixMillis(now_ms));
         if let Some(ms) = first_token_ms {
             let sample = ms.saturating_mul(1_000);
             let average = memory.latency.entry(id).or_insert(sample);
@@ -73,7 +81,11 @@ impl Routing {
         }
         drop(memory);
         if cools {
-            tracing::warn!(deployment, alias = served.alias, "deployment cools down after failures");
+            tracing::warn!(
+                deployment,
+                alias = served.alias,
+                "deployment cools down after failures"
+            );
         }
     }
 

@@ -1,18 +1,18 @@
 //! `dragoman serve`: loads, builds, serves, drains.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use dragoman_config::Config;
-use dragoman_envoy::{Address, Listeners, Services, Snapshot};
+use dragoman_envoy::{Address, FilterModule, Listeners, Services, Snapshot};
 use dragoman_policy::PriceTable;
 use tokio::sync::watch;
 
 use crate::authority::{Authority, MasterKey};
 use crate::cli::Serve;
-use crate::filter_module::Embedded;
+use crate::http::{self, Api};
+use crate::ledger::{Ledger, LedgerWriter, SqliteLedger, WriterGuard, WriterOptions};
 use crate::listen::{Listen, Listener};
 use crate::live::Live;
 use crate::reload::Reloader;
@@ -21,12 +21,14 @@ use crate::servers::{self, Parts};
 use crate::state::StateFolder;
 use crate::topology::{Surroundings, topology};
 use crate::xds::EnvoyStatus;
-use crate::{https, source};
+use crate::{filter_module, https, settlement, source};
 
 /// Runs the service until SIGINT or SIGTERM.
 pub fn run(options: &Serve) -> anyhow::Result<()> {
     crate::log::start();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(serve(options))
 }
 
@@ -37,16 +39,18 @@ async fn serve(options: &Serve) -> anyhow::Result<()> {
     let state = StateFolder::open(&options.state)
         .with_context(|| format!("the state folder {}", options.state.display()))?;
     let authority = authority(&config, &state)?;
-    let filter = embedded(options.filter.as_deref())?;
-    let around = surroundings(options, &state, &filter)?;
+    let filter_dir = options.filter_dir.clone().unwrap_or_else(|| state.filter());
+    let filter = filter_module::install(&filter_dir)?;
+    let around = surroundings(options, &state, filter)?;
     let prices = Arc::new(PriceTable::bundled()?);
     let live = Live::new(config, &prices)?;
     let routing = Arc::new(Routing::default());
     routing.configure(&live);
-    let (snapshot, snapshots) = watch::channel(Arc::new(Snapshot::build(&topology(&live, &around))));
+    let (snapshot, snapshots) =
+        watch::channel(Arc::new(Snapshot::build(&topology(&live, &around))));
     let live = Arc::new(ArcSwap::from_pointee(live));
     let grpc = bind(&around.services.grpc).await?;
-    let api = bind(&around.services.http).await?;
+    let http = bind(&around.services.http).await?;
     write_bootstrap(options, &state, &around.services)?;
 
     let (stop, stopped) = watch::channel(false);
@@ -60,22 +64,33 @@ async fn serve(options: &Serve) -> anyhow::Result<()> {
         snapshot,
     };
     let reloading = tokio::spawn(reloader.run(stopped.clone()));
-    let parts = Parts {
-        live,
-        authority,
-        routing,
-        snapshots,
-        envoy: Arc::new(EnvoyStatus::default()),
-        filter,
-        ledger: state.ledger(),
-    };
-    let serving = tokio::spawn(servers::run(parts, grpc, api, stopped));
+    let (api, ledger) = api(&state, live, authority, routing).await?;
+    let parts = Parts { api, ledger, snapshots };
+    let serving = tokio::spawn(servers::run(parts, grpc, http, stopped));
     tracing::info!("serving");
     shutdown_signal().await?;
     tracing::info!("stopping");
     stop.send_replace(true);
     reloading.await?;
     serving.await?
+}
+
+/// What the endpoints stand on, and the owner of the ledger's writer.
+async fn api(
+    state: &StateFolder,
+    live: Arc<ArcSwap<Live>>,
+    authority: Arc<dyn Authority>,
+    routing: Arc<Routing>,
+) -> anyhow::Result<(Api, WriterGuard)> {
+    let recorder = http::recorder()?;
+    let metrics = recorder.handle();
+    metrics::set_global_recorder(recorder).context("the recorder of metrics")?;
+    settlement::describe();
+    let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&state.ledger()).await?);
+    let (writer, guard) = LedgerWriter::start(Arc::clone(&ledger), WriterOptions::default());
+    let envoy = Arc::new(EnvoyStatus::default());
+    let api = Api { live, authority, routing, envoy, ledger, writer, metrics, probe: None };
+    Ok((api, guard))
 }
 
 /// Says once what a person should know of the configuration.
@@ -90,55 +105,66 @@ fn authority(config: &Config, state: &StateFolder) -> anyhow::Result<Arc<dyn Aut
     if let Some(key) = &config.general.master_key {
         return Ok(Arc::new(MasterKey::new(key.secret.expose())));
     }
-    let (key, is_new) = state.generated_master_key().context("the generated master key")?;
+    let (key, is_new) = state
+        .generated_master_key()
+        .context("the generated master key")?;
     let path = state.master_key();
     if is_new {
         show_once(&key);
     } else {
-        tracing::info!("no master key is configured: the one in {} holds", path.display());
+        tracing::info!(
+            "no master key is configured: the one in {} holds",
+            path.display()
+        );
     }
     Ok(Arc::new(MasterKey::new(&key)))
 }
 
 /// The one time that a secret is printed: to the person who starts the service, never to the log.
-#[expect(clippy::print_stdout, reason = "for the person at the terminal, not for the log")]
+#[expect(
+    clippy::print_stdout,
+    reason = "for the person at the terminal, not for the log"
+)]
 fn show_once(key: &str) {
-    println!("No master key is configured. This one was made for you and is kept in the state folder:\n\n    {key}\n");
-}
-
-fn embedded(replacement: Option<&Path>) -> anyhow::Result<Embedded> {
-    let read = |path: &Path| {
-        std::fs::read(path).with_context(|| format!("the filter {} cannot be read", path.display()))
-    };
-    Ok(Embedded::load(replacement.map(read).transpose()?)?)
+    println!(
+        "No master key is configured. This one was made for you and is kept in the state folder:\n\n    {key}\n"
+    );
 }
 
 fn surroundings(
     options: &Serve,
     state: &StateFolder,
-    filter: &Embedded,
+    filter: FilterModule,
 ) -> anyhow::Result<Surroundings> {
     let place = |given: &Option<Listen>, name: &str| match given {
         Some(Listen(address)) => Ok(address.clone()),
         None => state.socket(name).map(Address::Unix),
     };
-    let https = options.https.0.map(|at| Ok::<_, anyhow::Error>((at, https::certificate(state)?)));
+    let https = options
+        .https
+        .0
+        .map(|at| Ok::<_, anyhow::Error>((at, https::certificate(state)?)));
     Ok(Surroundings {
-        listeners: Listeners { http: options.http.0, https: https.transpose()? },
+        listeners: Listeners {
+            http: options.http.0,
+            https: https.transpose()?,
+        },
         services: Services {
             grpc: place(&options.services.grpc, "grpc.sock")?,
             http: place(&options.services.api, "api.sock")?,
         },
-        filter: filter.module.clone(),
+        filter,
         ca_file: options.ca_file.clone(),
     })
 }
 
 async fn bind(address: &Address) -> anyhow::Result<Listener> {
-    Listener::bind(address).await.with_context(|| match address {
-        Address::Tcp(host, port) => format!("cannot listen at {host}:{port}"),
-        Address::Unix(path) => format!("cannot listen at {}", path.display()),
-    })
+    Listener::bind(address)
+        .await
+        .with_context(|| match address {
+            Address::Tcp(host, port) => format!("cannot listen at {host}:{port}"),
+            Address::Unix(path) => format!("cannot listen at {}", path.display()),
+        })
 }
 
 /// Puts the bootstrap where whoever starts Envoy looks for it.

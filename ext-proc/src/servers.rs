@@ -1,14 +1,9 @@
 //! The two servers: gRPC for Envoy, HTTP for what the service answers itself.
 
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::Path;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::get;
 use dragoman_envoy::Snapshot;
 use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_server::AggregatedDiscoveryServiceServer;
 use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessorServer;
@@ -17,45 +12,64 @@ use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::transport::Server;
 
 use crate::admission::{Admitter, ExtProc};
-use crate::authority::Authority;
-use crate::filter_module::Embedded;
+use crate::http::{self, Api};
+use crate::ledger::WriterGuard;
 use crate::listen::Listener;
-use crate::live::Live;
-use crate::routing::Routing;
-use crate::xds::{Ads, EnvoyStatus};
+use crate::settlement::{LivePricing, RoutingObserver, Settlement};
+use crate::xds::Ads;
+
+/// How long Envoy may take, once the service stops, to hand over what it has logged.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How long the ledger may take to write what it was handed.
+const LEDGER_DRAIN: Duration = Duration::from_secs(10);
 
 /// What the servers are made of.
 pub(crate) struct Parts {
-    pub(crate) live: Arc<ArcSwap<Live>>,
-    pub(crate) authority: Arc<dyn Authority>,
-    pub(crate) routing: Arc<Routing>,
+    pub(crate) api: Api,
+    pub(crate) ledger: WriterGuard,
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
-    pub(crate) envoy: Arc<EnvoyStatus>,
-    pub(crate) filter: Embedded,
-    pub(crate) ledger: PathBuf,
 }
 
-/// Serves until `stopped`, then lets what is under way finish.
+/// Serves until `stopped`; then lets what is under way finish, and writes what was logged.
 pub(crate) async fn run(
     parts: Parts,
     grpc: Listener,
     api: Listener,
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let admitter = Admitter::new(
-        Arc::clone(&parts.live),
-        Arc::clone(&parts.authority),
-        Arc::clone(&parts.routing),
-    );
+    let Parts { api: state, ledger, snapshots } = parts;
+    let metrics = tokio::spawn(http::maintain(state.metrics.clone(), stopped.clone()));
+    let envoy = tokio::spawn(serve_envoy(state.clone(), snapshots, grpc, stopped.clone()));
+    serve_http(http::app(state), api, wait(stopped)).await?;
+    let served = envoy.await?;
+    ledger.drain(LEDGER_DRAIN).await?;
+    metrics.await?;
+    served
+}
+
+/// The gRPC services. Envoy keeps its streams open as long as it runs, so the wait for them to end
+/// is bounded.
+async fn serve_envoy(
+    state: Api,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    listener: Listener,
+    stopped: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let Api { live, authority, routing, envoy, writer, .. } = state;
+    let admitter = Admitter::new(Arc::clone(&live), authority, Arc::clone(&routing));
+    let pricing = Arc::new(LivePricing(Arc::clone(&live)));
+    let observer = Arc::new(RoutingObserver { live, routing });
     let router = Server::builder()
         .add_service(ExternalProcessorServer::new(ExtProc::new(admitter)))
-        .add_service(AggregatedDiscoveryServiceServer::new(Ads::new(
-            parts.snapshots,
-            Arc::clone(&parts.envoy),
-        )));
+        .add_service(AggregatedDiscoveryServiceServer::new(Ads::new(snapshots, envoy)))
+        .add_service(Settlement::new(writer, pricing, observer).into_service());
     let stop = wait(stopped.clone());
-    let grpc = async move {
-        match grpc {
+    let deadline = async {
+        wait(stopped).await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    let serving = async move {
+        match listener {
             Listener::Tcp(listener) => {
                 router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop).await
             }
@@ -64,9 +78,10 @@ pub(crate) async fn run(
             }
         }
     };
-    let grpc = tokio::spawn(grpc);
-    serve_http(filter_route(parts.filter), api, wait(stopped)).await?;
-    Ok(grpc.await??)
+    tokio::select! {
+        result = serving => Ok(result?),
+        () = deadline => Ok(()),
+    }
 }
 
 async fn wait(mut stopped: watch::Receiver<bool>) {
@@ -82,16 +97,4 @@ async fn serve_http(
         Listener::Tcp(listener) => axum::serve(listener, app).with_graceful_shutdown(stop).await,
         Listener::Unix(listener) => axum::serve(listener, app).with_graceful_shutdown(stop).await,
     }
-}
-
-/// Where Envoy fetches the filter.
-fn filter_route(filter: Embedded) -> Router {
-    let answer = move |Path(name): Path<String>| async move {
-        if filter.module.path.ends_with(&name) {
-            ([(header::CONTENT_TYPE, "application/wasm")], filter.bytes).into_response()
-        } else {
-            StatusCode::NOT_FOUND.into_response()
-        }
-    };
-    Router::new().route("/filter/{name}", get(answer))
 }

@@ -20,7 +20,8 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
              it should mount does not exist)"
         );
     }
-    std::fs::read_to_string(path).with_context(|| format!("the configuration {shown} cannot be read"))
+    std::fs::read_to_string(path)
+        .with_context(|| format!("the configuration {shown} cannot be read"))
 }
 
 /// The configuration in `text`, which stands at `path`.

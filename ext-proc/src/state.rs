@@ -16,7 +16,10 @@ impl StateFolder {
     /// Opens `path`, and makes it when it is not there.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)?;
         Ok(Self(path.canonicalize()?))
     }
 
@@ -36,6 +39,10 @@ impl StateFolder {
         self.0.join("https.key")
     }
 
+    pub(crate) fn filter(&self) -> PathBuf {
+        self.0.join("filter")
+    }
+
     pub(crate) fn master_key(&self) -> PathBuf {
         self.0.join("master_key")
     }
@@ -46,7 +53,8 @@ impl StateFolder {
         if here.as_os_str().len() <= MAX_SOCKET_PATH {
             return Ok(here);
         }
-        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        let runtime =
+            std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
         let digest = <sha2::Sha256 as sha2::Digest>::digest(here.as_os_str().as_encoded_bytes());
         let folder = runtime.join(format!("dragoman-{}", hex::encode(&digest[..6])));
         Self::open(&folder).map(|folder| folder.0.join(name))
@@ -71,7 +79,11 @@ impl StateFolder {
 /// Writes a file that only its owner may read.
 pub(crate) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
     let _ = fs::remove_file(path);
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
@@ -89,7 +101,10 @@ mod tests {
         let (key, is_new) = state.generated_master_key().unwrap();
         assert!(is_new && key.starts_with("sk-") && key.len() == 51);
         assert_eq!(state.generated_master_key().unwrap(), (key, false));
-        let mode = fs::metadata(state.master_key()).unwrap().permissions().mode();
+        let mode = fs::metadata(state.master_key())
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
@@ -97,7 +112,14 @@ mod tests {
     fn a_socket_s_path_is_never_too_long_for_the_kernel() {
         let folder = tempfile::tempdir().unwrap();
         let deep = folder.path().join("x".repeat(120));
-        let socket = StateFolder::open(&deep).unwrap().socket("grpc.sock").unwrap();
-        assert!(socket.as_os_str().len() <= MAX_SOCKET_PATH, "{}", socket.display());
+        let socket = StateFolder::open(&deep)
+            .unwrap()
+            .socket("grpc.sock")
+            .unwrap();
+        assert!(
+            socket.as_os_str().len() <= MAX_SOCKET_PATH,
+            "{}",
+            socket.display()
+        );
     }
 }

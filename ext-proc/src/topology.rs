@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dragoman_config::{Deployment, Scheme};
-use dragoman_envoy::{
-    Credential, Endpoint, FilterModule, Listeners, Services, Topology, Upstream,
-};
+use dragoman_envoy::{Credential, Endpoint, FilterModule, Listeners, Services, Topology, Upstream};
 use dragoman_proto::UpstreamConfig;
 
 use crate::live::Live;
@@ -26,8 +24,14 @@ pub(crate) struct Surroundings {
 /// The topology of `live` in its surroundings.
 pub(crate) fn topology(live: &Live, around: &Surroundings) -> Topology {
     let config = &live.config;
-    let longest = config.deployments.iter().filter_map(|d| d.timeout.max(d.stream_timeout)).max();
-    let longest = longest.max(config.router.stream_timeout).max(Some(config.router.timeout));
+    let longest = config
+        .deployments
+        .iter()
+        .filter_map(|d| d.timeout.max(d.stream_timeout))
+        .max();
+    let longest = longest
+        .max(config.router.stream_timeout)
+        .max(Some(config.router.timeout));
     Topology {
         listeners: around.listeners.clone(),
         services: around.services.clone(),
@@ -43,10 +47,13 @@ pub(crate) fn topology(live: &Live, around: &Surroundings) -> Topology {
 fn upstream(deployment: &Deployment) -> Option<Upstream> {
     let (dialect, endpoint) = deployment.upstream()?;
     let tls = endpoint.scheme == Scheme::Https;
-    let credential = deployment.credential.header_value().map(|value| Credential {
-        header: deployment.credential.header.name().to_owned(),
-        value: value.expose().to_owned(),
-    });
+    let credential = deployment
+        .credential
+        .header_value()
+        .map(|value| Credential {
+            header: deployment.credential.header.name().to_owned(),
+            value: value.expose().to_owned(),
+        });
     Some(Upstream {
         config: UpstreamConfig {
             deployment: deployment.id.to_string(),
@@ -59,7 +66,11 @@ fn upstream(deployment: &Deployment) -> Option<Upstream> {
             drop_params: deployment.drop_params,
             quirks: deployment.quirks.clone(),
         },
-        endpoint: Endpoint { tls, host: endpoint.host.clone(), port: endpoint.port },
+        endpoint: Endpoint {
+            tls,
+            host: endpoint.host.clone(),
+            port: endpoint.port,
+        },
         credential,
     })
 }

@@ -64,7 +64,11 @@ impl Admitter {
         authority: Arc<dyn Authority>,
         routing: Arc<Routing>,
     ) -> Self {
-        Self { live, authority, routing }
+        Self {
+            live,
+            authority,
+            routing,
+        }
     }
 
     /// Decides about a request with these headers.
@@ -77,7 +81,10 @@ impl Admitter {
 
     async fn admit(&self, headers: &impl Headers, now_ms: u64) -> Result<Admitted, ApiError> {
         let facts = Facts::from_headers(|name| headers.get(name)).map_err(|error| {
-            ApiError::new(ErrorKind::Internal, format!("the filter's facts are missing: {error}"))
+            ApiError::new(
+                ErrorKind::Internal,
+                format!("the filter's facts are missing: {error}"),
+            )
         })?;
         let credential = Credential::from_headers(|name| headers.get(name))?;
         let principal = self.authority.authenticate(&credential).await?;
@@ -120,9 +127,9 @@ fn requested_model(live: &Live, facts: &Facts) -> Result<String, ApiError> {
     }
     let default = live.config.general.completion_model.as_ref();
     let default = default.filter(|_| facts.operation == Operation::ChatCompletions);
-    default.map(ToString::to_string).ok_or_else(|| {
-        ApiError::invalid("the request names no model; set `model`").param("model")
-    })
+    default
+        .map(ToString::to_string)
+        .ok_or_else(|| ApiError::invalid("the request names no model; set `model`").param("model"))
 }
 
 fn admitted(
@@ -137,10 +144,17 @@ fn admitted(
     let attempt_timeout = attempt_timeout(live, &facts, attempts);
     let count = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
     let waiting = attempt_timeout.saturating_mul(count);
-    let total_timeout = if facts.stream { waiting + STREAM_LIMIT } else { waiting };
-    let captured = per_attempt(attempts, |attempt| attempt.captured.clone().unwrap_or_default());
-    let fallbacks =
-        per_attempt(attempts, |attempt| u32::try_from(attempt.fallback).unwrap_or(u32::MAX));
+    let total_timeout = if facts.stream {
+        waiting + STREAM_LIMIT
+    } else {
+        waiting
+    };
+    let captured = per_attempt(attempts, |attempt| {
+        attempt.captured.clone().unwrap_or_default()
+    });
+    let fallbacks = per_attempt(attempts, |attempt| {
+        u32::try_from(attempt.fallback).unwrap_or(u32::MAX)
+    });
     Admitted {
         admission: Admission {
             request_id: uuid::Uuid::now_v7().simple().to_string(),
@@ -170,9 +184,16 @@ fn attempt_timeout(live: &Live, facts: &Facts, attempts: &[Attempt]) -> Duration
     if let Some(ms) = facts.overrides.timeout_ms {
         return Duration::from_millis(ms);
     }
-    let deployments = attempts.iter().filter_map(|attempt| live.served(&attempt.deployment));
-    let timeouts =
-        deployments.map(|served| if facts.stream { served.stream_timeout } else { served.timeout });
+    let deployments = attempts
+        .iter()
+        .filter_map(|attempt| live.served(&attempt.deployment));
+    let timeouts = deployments.map(|served| {
+        if facts.stream {
+            served.stream_timeout
+        } else {
+            served.timeout
+        }
+    });
     timeouts.max().unwrap_or(live.config.router.timeout)
 }
 
@@ -182,5 +203,9 @@ fn per_attempt<T: Default + PartialEq>(
     value: impl Fn(&Attempt) -> T,
 ) -> Vec<T> {
     let values: Vec<T> = attempts.iter().map(value).collect();
-    if values.iter().all(|value| *value == T::default()) { Vec::new() } else { values }
+    if values.iter().all(|value| *value == T::default()) {
+        Vec::new()
+    } else {
+        values
+    }
 }

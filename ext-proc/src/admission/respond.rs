@@ -6,11 +6,11 @@ use dragoman_policy::keys::CREDENTIAL_HEADERS;
 use dragoman_proto::{Admission, ClientDialect, names};
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
-use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::envoy::service::ext_proc::v3::processing_response::Response;
 use envoy_types::pb::envoy::service::ext_proc::v3::{
     CommonResponse, HeaderMutation, HeadersResponse, ImmediateResponse, ProcessingResponse,
 };
+use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::protobuf::value::Kind;
 use envoy_types::pb::google::protobuf::{ListValue, Struct, Value};
 
@@ -22,8 +22,14 @@ pub(super) fn admit(admitted: &Admitted) -> ProcessingResponse {
     let millis = |duration: std::time::Duration| duration.as_millis().to_string();
     let mut set = vec![
         header("x-envoy-max-retries", &retries.to_string()),
-        header("x-envoy-upstream-rq-timeout-ms", &millis(admitted.total_timeout)),
-        header("x-envoy-upstream-rq-per-try-timeout-ms", &millis(admitted.attempt_timeout)),
+        header(
+            "x-envoy-upstream-rq-timeout-ms",
+            &millis(admitted.total_timeout),
+        ),
+        header(
+            "x-envoy-upstream-rq-per-try-timeout-ms",
+            &millis(admitted.attempt_timeout),
+        ),
     ];
     if retries > 0 && admitted.plan.is_single() {
         set.push(header(names::PACE, "one-deployment"));
@@ -48,11 +54,22 @@ pub(super) fn admit(admitted: &Admitted) -> ProcessingResponse {
 /// Answers the client in place of a provider.
 pub(super) fn deny(denied: &Denied) -> ProcessingResponse {
     let mut headers = vec![header("content-type", "application/json")];
-    headers.extend(denied.error.headers().iter().map(|(name, value)| header(name, value)));
+    headers.extend(
+        denied
+            .error
+            .headers()
+            .iter()
+            .map(|(name, value)| header(name, value)),
+    );
     ProcessingResponse {
         response: Some(Response::ImmediateResponse(ImmediateResponse {
-            status: Some(HttpStatus { code: denied.error.status().into() }),
-            headers: Some(HeaderMutation { set_headers: headers, ..HeaderMutation::default() }),
+            status: Some(HttpStatus {
+                code: denied.error.status().into(),
+            }),
+            headers: Some(HeaderMutation {
+                set_headers: headers,
+                ..HeaderMutation::default()
+            }),
             body: denied.error.body(denied.dialect),
             details: "denied".to_owned(),
             ..ImmediateResponse::default()
@@ -78,18 +95,37 @@ fn metadata(admitted: &Admitted) -> Struct {
     let admission = &admitted.admission;
     let mut fields = vec![
         (Admission::FIELD, text(admission.encode())),
-        (Admission::REQUEST_ID_FIELD, text(admission.request_id.clone())),
+        (
+            Admission::REQUEST_ID_FIELD,
+            text(admission.request_id.clone()),
+        ),
     ];
     if admission.operation.client_dialect() == ClientDialect::Anthropic {
-        fields.push((Admission::CLIENT_FIELD, text(Admission::ANTHROPIC.to_owned())));
+        fields.push((
+            Admission::CLIENT_FIELD,
+            text(Admission::ANTHROPIC.to_owned()),
+        ));
     }
-    let groups = admitted.plan.clusters.iter().enumerate().map(|(nth, cluster)| {
-        let cluster = object(vec![
-            ("cluster_name", text(cluster.clone())),
-            ("weight", Value { kind: Some(Kind::NumberValue(1.0)) }),
-        ]);
-        object(vec![("name", text(nth.to_string())), ("clusters", list(vec![cluster]))])
-    });
+    let groups = admitted
+        .plan
+        .clusters
+        .iter()
+        .enumerate()
+        .map(|(nth, cluster)| {
+            let cluster = object(vec![
+                ("cluster_name", text(cluster.clone())),
+                (
+                    "weight",
+                    Value {
+                        kind: Some(Kind::NumberValue(1.0)),
+                    },
+                ),
+            ]);
+            object(vec![
+                ("name", text(nth.to_string())),
+                ("clusters", list(vec![cluster])),
+            ])
+        });
     let plan = object(vec![("priority_groups", list(groups.collect()))]);
     Struct {
         fields: HashMap::from([
@@ -100,14 +136,23 @@ fn metadata(admitted: &Admitted) -> Struct {
 }
 
 fn text(text: String) -> Value {
-    Value { kind: Some(Kind::StringValue(text)) }
+    Value {
+        kind: Some(Kind::StringValue(text)),
+    }
 }
 
 fn list(values: Vec<Value>) -> Value {
-    Value { kind: Some(Kind::ListValue(ListValue { values })) }
+    Value {
+        kind: Some(Kind::ListValue(ListValue { values })),
+    }
 }
 
 fn object(fields: Vec<(&str, Value)>) -> Value {
-    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Value { kind: Some(Kind::StructValue(Struct { fields })) }
+    let fields = fields
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    Value {
+        kind: Some(Kind::StructValue(Struct { fields })),
+    }
 }

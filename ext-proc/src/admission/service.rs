@@ -50,7 +50,9 @@ async fn answer(
     message: ProcessingRequest,
 ) -> Result<ProcessingResponse, Status> {
     let Some(Phase::RequestHeaders(headers)) = message.request else {
-        return Err(Status::invalid_argument("only request headers are processed here"));
+        return Err(Status::invalid_argument(
+            "only request headers are processed here",
+        ));
     };
     let headers = EnvoyHeaders(headers.headers.unwrap_or_default());
     Ok(match admitter.decide(&headers, clock::now_ms()).await {

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Api, Master};
+use crate::settlement;
 
 /// From a cached answer to a long one of a reasoning model.
 const SECONDS: [f64; 16] = [
@@ -20,8 +21,28 @@ const SECONDS: [f64; 16] = [
 const RECORDS: [f64; 8] = [1.0, 2.0, 4.0, 16.0, 64.0, 128.0, 256.0, 512.0];
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// The recorder, to be installed once per process, with buckets that fit what is measured.
-pub fn recorder() -> Result<PrometheusRecorder, BuildError> {
+/// Why nothing can be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum RecorderError {
+    /// A bucket is none.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The process has a recorder already.
+    #[error("there is a recorder of metrics already")]
+    Installed,
+}
+
+/// Installs the recorder, once per process; what is measured before it is lost.
+pub fn install() -> Result<PrometheusHandle, RecorderError> {
+    let recorder = recorder()?;
+    let handle = recorder.handle();
+    ::metrics::set_global_recorder(recorder).map_err(|_| RecorderError::Installed)?;
+    settlement::describe();
+    Ok(handle)
+}
+
+/// The recorder, with buckets that fit what is measured.
+pub(crate) fn recorder() -> Result<PrometheusRecorder, BuildError> {
     let seconds = Matcher::Suffix("_seconds".to_owned());
     let records = Matcher::Suffix("_records".to_owned());
     Ok(PrometheusBuilder::new()

@@ -30,7 +30,9 @@ use crate::xds::EnvoyStatus;
 
 pub use caller::{Caller, Master};
 pub use error::Failure;
-pub use metrics::{maintain, recorder};
+#[cfg(test)]
+pub(crate) use metrics::recorder;
+pub use metrics::{RecorderError, install, maintain};
 pub use probe::{Probe, ProbeFailure};
 
 /// What the endpoints stand on. Cheap to clone.

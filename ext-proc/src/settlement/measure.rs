@@ -209,6 +209,49 @@ fn label(value: Option<&String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::contract;
+
+    /// What Prometheus sees after `measured`.
+    fn shown(measured: impl FnOnce()) -> String {
+        let recorder = crate::http::recorder().unwrap();
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            measured();
+        });
+        recorder.handle().render()
+    }
+
+    #[test]
+    fn a_settled_request_is_counted_with_its_tokens_cost_and_times() {
+        let text = shown(|| Measure::default().record(&contract::record("a", 1)));
+        let expected = [
+            r#"dragoman_requests_total{alias="smart",operation="chat_completions",state="complete",status="2xx"} 1"#,
+            r#"dragoman_attempts_total{deployment="d2",provider="openai",state="failed"} 1"#,
+            r#"dragoman_attempts_total{deployment="d2",provider="openai",state="complete"} 1"#,
+            r#"dragoman_tokens_total{alias="smart",provider="openai",kind="output"} 10"#,
+            r#"dragoman_cost_nanodollars_total{alias="smart",provider="openai"} 1500"#,
+            r#"dragoman_request_duration_seconds_bucket{alias="smart",stream="true",le="0.1"} 1"#,
+            r#"dragoman_first_token_seconds_bucket{alias="smart",le="0.05"} 0"#,
+        ];
+        for line in expected {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_metric_says_what_it_is() {
+        let text = shown(|| {
+            Measure::default().record(&contract::record("a", 1));
+            refused(Some(401));
+            malformed("requests");
+        });
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let names: Vec<_> = types.filter_map(|line| line.split(' ').next()).collect();
+        assert!(names.len() >= 8, "{names:?}");
+        for name in names {
+            assert!(text.contains(&format!("# HELP {name} ")), "{name}");
+        }
+    }
 
     #[test]
     fn names_that_clients_make_up_share_one_series_in_the_end() {

@@ -57,7 +57,9 @@ impl AggregatedDiscoveryService for Ads {
         &self,
         _request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::DeltaAggregatedResourcesStream>, Status> {
-        Err(Status::unimplemented("state-of-the-world xDS is served here: use api_type GRPC"))
+        Err(Status::unimplemented(
+            "state-of-the-world xDS is served here: use api_type GRPC",
+        ))
     }
 }
 

@@ -47,7 +47,9 @@ impl Session {
         request: DiscoveryRequest,
         snapshot: &Snapshot,
     ) -> (Word, Option<DiscoveryResponse>) {
-        let Some(kind) = ResourceType::of(&request.type_url) else { return (Word::Nothing, None) };
+        let Some(kind) = ResourceType::of(&request.type_url) else {
+            return (Word::Nothing, None);
+        };
         let subscription = self.subscriptions.entry(kind).or_default();
         let sent_nonce = subscription.sent.as_ref().map(|sent| sent.nonce.as_str());
         let is_first = request.response_nonce.is_empty();
@@ -62,21 +64,32 @@ impl Session {
             Some(error) => Word::Nack(kind, error.message),
             None => Word::Ack(kind),
         };
-        let response = if wants_more { self.respond(kind, snapshot) } else { self.catch_up(kind, snapshot) };
+        let response = if wants_more {
+            self.respond(kind, snapshot)
+        } else {
+            self.catch_up(kind, snapshot)
+        };
         (word, response)
     }
 
     /// What to send now that `snapshot` is the current one, in an order that Envoy can follow.
     pub(super) fn update(&mut self, snapshot: &Snapshot) -> Vec<DiscoveryResponse> {
         let kinds: Vec<_> = self.subscriptions.keys().copied().collect();
-        kinds.into_iter().filter_map(|kind| self.catch_up(kind, snapshot)).collect()
+        kinds
+            .into_iter()
+            .filter_map(|kind| self.catch_up(kind, snapshot))
+            .collect()
     }
 
     /// A response, unless Envoy was sent this version already: a version that it refused is not
     /// offered again.
     fn catch_up(&mut self, kind: ResourceType, snapshot: &Snapshot) -> Option<DiscoveryResponse> {
         let sent = self.subscriptions.get(&kind)?.sent.as_ref()?;
-        if sent.version == snapshot.version(kind) { None } else { self.respond(kind, snapshot) }
+        if sent.version == snapshot.version(kind) {
+            None
+        } else {
+            self.respond(kind, snapshot)
+        }
     }
 
     fn respond(&mut self, kind: ResourceType, snapshot: &Snapshot) -> Option<DiscoveryResponse> {
@@ -84,8 +97,12 @@ impl Session {
         self.nonces += 1;
         let version = snapshot.version(kind).to_owned();
         let nonce = self.nonces.to_string();
-        let wanted = |name: &String| subscription.names.is_empty() || subscription.names.contains(name);
-        let resources = snapshot.resources(kind).iter().filter(|resource| wanted(&resource.name));
+        let wanted =
+            |name: &String| subscription.names.is_empty() || subscription.names.contains(name);
+        let resources = snapshot
+            .resources(kind)
+            .iter()
+            .filter(|resource| wanted(&resource.name));
         let response = DiscoveryResponse {
             version_info: version.clone(),
             resources: resources.map(|resource| resource.body.clone()).collect(),

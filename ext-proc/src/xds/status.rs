@@ -25,7 +25,11 @@ impl EnvoyStatus {
 
     /// What Envoy refuses to take over, with its reason; empty when all is well.
     pub fn refused(&self) -> Vec<(ResourceType, String)> {
-        self.lock().refused.iter().map(|(kind, reason)| (*kind, reason.clone())).collect()
+        self.lock()
+            .refused
+            .iter()
+            .map(|(kind, reason)| (*kind, reason.clone()))
+            .collect()
     }
 
     pub(super) fn opened(&self) {
