@@ -24,10 +24,10 @@ pub(crate) fn with_pip(workspace: &Workspace) -> Result<PathBuf> {
     create(workspace)
 }
 
-/// The Python of a virtual environment that holds what `xtask/python-requirements.txt` lists.
+/// The Python of a virtual environment that holds what `tests/requirements.txt` lists.
 pub(crate) fn with_clients(workspace: &Workspace) -> Result<PathBuf> {
     let python = create(workspace)?;
-    let list = workspace.root.join("xtask/python-requirements.txt");
+    let list = workspace.root.join("tests/requirements.txt");
     let wanted = fs::read(&list).with_context(|| format!("cannot read {}", list.display()))?;
     let stamp = home(workspace).join("installed.txt");
     if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
