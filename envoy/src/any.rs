@@ -16,7 +16,10 @@ use crate::SERVICE_GRPC_CLUSTER;
 
 /// `message` as a named extension.
 pub(crate) fn extension(name: &str, message: impl Name + Message) -> TypedExtensionConfig {
-    TypedExtensionConfig { name: name.to_owned(), typed_config: Some(pack_any(message)) }
+    TypedExtensionConfig {
+        name: name.to_owned(),
+        typed_config: Some(pack_any(message)),
+    }
 }
 
 pub(crate) fn duration(duration: Duration) -> protobuf::Duration {
@@ -38,18 +41,18 @@ pub(crate) fn ads() -> ConfigSource {
 /// The service's gRPC.
 pub(crate) fn service_grpc() -> GrpcService {
     GrpcService {
-        target_specifier: Some(grpc_service::TargetSpecifier::EnvoyGrpc(grpc_service::EnvoyGrpc {
-            cluster_name: SERVICE_GRPC_CLUSTER.to_owned(),
-            ..grpc_service::EnvoyGrpc::default()
-        })),
+        target_specifier: Some(grpc_service::TargetSpecifier::EnvoyGrpc(
+            grpc_service::EnvoyGrpc {
+                cluster_name: SERVICE_GRPC_CLUSTER.to_owned(),
+                ..grpc_service::EnvoyGrpc::default()
+            },
+        )),
         ..GrpcService::default()
     }
 }
 
 /// The gRPC access log `name`, carrying metadata and the attempt's report to the service.
-pub(crate) fn access_log(
-    name: &str,
-) -> envoy_types::pb::envoy::config::accesslog::v3::AccessLog {
+pub(crate) fn access_log(name: &str) -> envoy_types::pb::envoy::config::accesslog::v3::AccessLog {
     use envoy_types::pb::envoy::config::accesslog::v3::{AccessLog, access_log};
     use envoy_types::pb::envoy::extensions::access_loggers::grpc::v3::{
         CommonGrpcAccessLogConfig, HttpGrpcAccessLogConfig,

@@ -40,10 +40,20 @@ pub fn bootstrap(services: &Services, admin: Option<SocketAddr>) -> Value {
 
 fn cluster(name: &str, address: &Address, protocol: &str) -> Value {
     let (kind, address) = match address {
-        Address::Unix(path) => ("STATIC", json!({ "pipe": { "path": path.to_string_lossy() } })),
+        Address::Unix(path) => (
+            "STATIC",
+            json!({ "pipe": { "path": path.to_string_lossy() } }),
+        ),
         Address::Tcp(host, port) => {
-            let kind = if host.parse::<std::net::IpAddr>().is_ok() { "STATIC" } else { "STRICT_DNS" };
-            (kind, json!({ "socket_address": { "address": host, "port_value": port } }))
+            let kind = if host.parse::<std::net::IpAddr>().is_ok() {
+                "STATIC"
+            } else {
+                "STRICT_DNS"
+            };
+            (
+                kind,
+                json!({ "socket_address": { "address": host, "port_value": port } }),
+            )
         }
     };
     json!({

@@ -26,11 +26,11 @@ use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
     CertificateValidationContext, CommonTlsContext, SubjectAltNameMatcher, UpstreamTlsContext,
     common_tls_context::ValidationContextType,
 };
+use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::{
     AutoHttpConfig, ExplicitHttpConfig, UpstreamProtocolOptions,
     explicit_http_config::ProtocolConfig,
 };
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
 use envoy_types::pb::envoy::r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern};
 use envoy_types::pb::google::protobuf::UInt32Value;
 use envoy_types::util::pack_any;
@@ -56,14 +56,20 @@ pub(crate) fn cluster(upstream: &Upstream, topology: &Topology) -> Cluster {
     let name = cluster_name(&upstream.config.deployment);
     let endpoint = &upstream.endpoint;
     let is_address = endpoint.host.parse::<IpAddr>().is_ok();
-    let discovery = if is_address { DiscoveryType::Static } else { DiscoveryType::LogicalDns };
+    let discovery = if is_address {
+        DiscoveryType::Static
+    } else {
+        DiscoveryType::LogicalDns
+    };
     Cluster {
         connect_timeout: Some(any::duration(CONNECT_TIMEOUT)),
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(discovery.into())),
         dns_lookup_family: DnsLookupFamily::V4Preferred.into(),
         load_assignment: Some(assignment(&name, endpoint)),
         circuit_breakers: Some(unlimited()),
-        per_connection_buffer_limit_bytes: Some(UInt32Value { value: topology.max_body_bytes }),
+        per_connection_buffer_limit_bytes: Some(UInt32Value {
+            value: topology.max_body_bytes,
+        }),
         transport_socket: endpoint.tls.then(|| tls(&endpoint.host, &topology.ca_file)),
         typed_extension_protocol_options: HashMap::from([(
             HTTP_OPTIONS.to_owned(),
@@ -94,7 +100,9 @@ fn assignment(cluster: &str, endpoint: &Endpoint) -> ClusterLoadAssignment {
         ..SocketAddress::default()
     };
     let endpoint = EnvoyEndpoint {
-        address: Some(EnvoyAddress { address: Some(AddressKind::SocketAddress(address)) }),
+        address: Some(EnvoyAddress {
+            address: Some(AddressKind::SocketAddress(address)),
+        }),
         ..EnvoyEndpoint::default()
     };
     ClusterLoadAssignment {
@@ -152,8 +160,12 @@ fn http_options(upstream: &Upstream, topology: &Topology) -> HttpProtocolOptions
 
 fn tls(host: &str, ca_file: &Path) -> TransportSocket {
     let san = SubjectAltNameMatcher {
-        san_type: if host.parse::<IpAddr>().is_ok() { SanType::IpAddress } else { SanType::Dns }
-            .into(),
+        san_type: if host.parse::<IpAddr>().is_ok() {
+            SanType::IpAddress
+        } else {
+            SanType::Dns
+        }
+        .into(),
         matcher: Some(StringMatcher {
             match_pattern: Some(MatchPattern::Exact(host.to_owned())),
             ..StringMatcher::default()

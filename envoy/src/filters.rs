@@ -9,7 +9,8 @@ use envoy_types::pb::envoy::config::core::v3::{
 };
 use envoy_types::pb::envoy::extensions::filters::http::credential_injector::v3::CredentialInjector;
 use envoy_types::pb::envoy::extensions::filters::http::ext_proc::v3::{
-    ExternalProcessor, MetadataOptions, ProcessingMode, metadata_options::MetadataNamespaces,
+    ExternalProcessor, MetadataOptions, ProcessingMode,
+    metadata_options::MetadataNamespaces,
     processing_mode::{BodySendMode, HeaderSendMode},
 };
 use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
@@ -63,7 +64,10 @@ pub(crate) fn upstream(upstream: &Upstream, module: &FilterModule) -> Vec<HttpFi
     if let Some(credential) = &upstream.credential {
         filters.push(injector(&upstream.config.deployment, &credential.header));
     }
-    filters.push(filter("envoy.filters.http.upstream_codec", UpstreamCodec {}));
+    filters.push(filter(
+        "envoy.filters.http.upstream_codec",
+        UpstreamCodec {},
+    ));
     filters
 }
 
@@ -80,7 +84,9 @@ fn wasm(root_id: &str, config: &FilterConfig, module: &FilterModule) -> HttpFilt
     let plugin = PluginConfig {
         name: format!("dragoman.{root_id}"),
         root_id: root_id.to_owned(),
-        configuration: Some(pack_any(StringValue { value: configuration })),
+        configuration: Some(pack_any(StringValue {
+            value: configuration,
+        })),
         failure_policy: FailurePolicy::FailReload.into(),
         // without it, pausing on headers stops the body callbacks for good
         allow_on_headers_stop_iteration: Some(BoolValue { value: true }),
@@ -92,7 +98,13 @@ fn wasm(root_id: &str, config: &FilterConfig, module: &FilterModule) -> HttpFilt
         })),
         ..PluginConfig::default()
     };
-    filter("envoy.filters.http.wasm", Wasm { config: Some(plugin), ..Wasm::default() })
+    filter(
+        "envoy.filters.http.wasm",
+        Wasm {
+            config: Some(plugin),
+            ..Wasm::default()
+        },
+    )
 }
 
 fn local(module: &FilterModule) -> AsyncDataSource {
@@ -135,7 +147,9 @@ fn admission() -> HttpFilter {
             }),
             ..MetadataOptions::default()
         }),
-        status_on_error: Some(HttpStatus { code: StatusCode::ServiceUnavailable.into() }),
+        status_on_error: Some(HttpStatus {
+            code: StatusCode::ServiceUnavailable.into(),
+        }),
         ..ExternalProcessor::default()
     };
     filter(EXT_PROC, config)
@@ -154,7 +168,10 @@ fn injector(deployment: &str, header: &str) -> HttpFilter {
         "envoy.filters.http.credential_injector",
         CredentialInjector {
             overwrite: true,
-            credential: Some(any::extension("envoy.http.injected_credentials.generic", generic)),
+            credential: Some(any::extension(
+                "envoy.http.injected_credentials.generic",
+                generic,
+            )),
             ..CredentialInjector::default()
         },
     )

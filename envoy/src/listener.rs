@@ -36,7 +36,10 @@ const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// The listeners of the topology.
 pub(crate) fn listeners(topology: &Topology) -> Vec<Listener> {
-    let http = topology.listeners.http.map(|at| listener("http", at, None, topology));
+    let http = topology
+        .listeners
+        .http
+        .map(|at| listener("http", at, None, topology));
     let https = topology.listeners.https.as_ref();
     let https = https.map(|(at, _)| listener("https", *at, Some(https_socket()), topology));
     http.into_iter().chain(https).collect()
@@ -55,12 +58,18 @@ fn listener(
     };
     let manager = Filter {
         name: "envoy.filters.network.http_connection_manager".to_owned(),
-        config_type: Some(filter::ConfigType::TypedConfig(pack_any(manager(name, topology)))),
+        config_type: Some(filter::ConfigType::TypedConfig(pack_any(manager(
+            name, topology,
+        )))),
     };
     Listener {
         name: format!("dragoman.{name}"),
-        address: Some(Address { address: Some(AddressKind::SocketAddress(address)) }),
-        per_connection_buffer_limit_bytes: Some(UInt32Value { value: topology.max_body_bytes }),
+        address: Some(Address {
+            address: Some(AddressKind::SocketAddress(address)),
+        }),
+        per_connection_buffer_limit_bytes: Some(UInt32Value {
+            value: topology.max_body_bytes,
+        }),
         filter_chains: vec![FilterChain {
             filters: vec![manager],
             transport_socket,

@@ -49,7 +49,11 @@ const MAPPINGS: &[(Cause, ErrorKind, &str)] = &[
         ErrorKind::Internal,
         "the gateway's filter failed on this request",
     ),
-    (Cause::Flags(&["UT", "UMSDR"]), ErrorKind::Timeout, "the provider did not answer in time"),
+    (
+        Cause::Flags(&["UT", "UMSDR"]),
+        ErrorKind::Timeout,
+        "the provider did not answer in time",
+    ),
     (
         Cause::Flags(&["UH", "NR", "NC"]),
         ErrorKind::Unavailable,
@@ -65,14 +69,26 @@ const MAPPINGS: &[(Cause, ErrorKind, &str)] = &[
         ErrorKind::Unavailable,
         "the provider cannot be reached, or closed the connection before it answered",
     ),
-    (Cause::Flags(&["SI"]), ErrorKind::Timeout, "the stream was idle for too long"),
+    (
+        Cause::Flags(&["SI"]),
+        ErrorKind::Timeout,
+        "the stream was idle for too long",
+    ),
     (
         Cause::Flags(&["DPE"]),
         ErrorKind::InvalidRequest,
         "the request is not valid HTTP",
     ),
-    (Cause::Status(413), ErrorKind::TooLarge, "the request body is larger than this gateway accepts"),
-    (Cause::Status(408), ErrorKind::RequestTimeout, "the request did not arrive in time"),
+    (
+        Cause::Status(413),
+        ErrorKind::TooLarge,
+        "the request body is larger than this gateway accepts",
+    ),
+    (
+        Cause::Status(408),
+        ErrorKind::RequestTimeout,
+        "the request did not arrive in time",
+    ),
 ];
 
 /// The mappings of the connection manager.
@@ -80,18 +96,27 @@ pub(crate) fn local_replies() -> LocalReplyConfig {
     let mappers = MAPPINGS.iter().flat_map(|(cause, kind, message)| {
         let error = ApiError::new(*kind, *message);
         [
-            mapper(and(filter(cause), anthropic_client()), &error, ClientDialect::Anthropic),
+            mapper(
+                and(filter(cause), anthropic_client()),
+                &error,
+                ClientDialect::Anthropic,
+            ),
             mapper(filter(cause), &error, ClientDialect::OpenAi),
         ]
     });
-    LocalReplyConfig { mappers: mappers.collect(), ..LocalReplyConfig::default() }
+    LocalReplyConfig {
+        mappers: mappers.collect(),
+        ..LocalReplyConfig::default()
+    }
 }
 
 fn mapper(filter: AccessLogFilter, error: &ApiError, dialect: ClientDialect) -> ResponseMapper {
     let body = String::from_utf8(error.body(dialect)).unwrap_or_default();
     ResponseMapper {
         filter: Some(filter),
-        status_code: Some(UInt32Value { value: error.status().into() }),
+        status_code: Some(UInt32Value {
+            value: error.status().into(),
+        }),
         body_format_override: Some(SubstitutionFormatString {
             content_type: "application/json".to_owned(),
             format: Some(Format::TextFormatSource(DataSource {
@@ -170,9 +195,13 @@ fn anthropic_client() -> AccessLogFilter {
 }
 
 fn and(one: AccessLogFilter, other: AccessLogFilter) -> AccessLogFilter {
-    specifier(FilterSpecifier::AndFilter(AndFilter { filters: vec![one, other] }))
+    specifier(FilterSpecifier::AndFilter(AndFilter {
+        filters: vec![one, other],
+    }))
 }
 
 fn specifier(specifier: FilterSpecifier) -> AccessLogFilter {
-    AccessLogFilter { filter_specifier: Some(specifier) }
+    AccessLogFilter {
+        filter_specifier: Some(specifier),
+    }
 }

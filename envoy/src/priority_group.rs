@@ -28,7 +28,9 @@ impl prost::Name for TypedStruct {
 /// A specifier that takes its groups from dynamic metadata `namespace`, and sends a request for
 /// which there are none to the cluster `otherwise`.
 pub(crate) fn specifier(namespace: &str, otherwise: &str) -> TypedStruct {
-    let weight = Value { kind: Some(Kind::NumberValue(1.0)) };
+    let weight = Value {
+        kind: Some(Kind::NumberValue(1.0)),
+    };
     let cluster = object([("cluster_name", text(otherwise)), ("weight", weight)]);
     let group = object([("name", text("none")), ("clusters", list(cluster))]);
     TypedStruct {
@@ -41,17 +43,30 @@ pub(crate) fn specifier(namespace: &str, otherwise: &str) -> TypedStruct {
 }
 
 fn text(text: &str) -> Value {
-    Value { kind: Some(Kind::StringValue(text.to_owned())) }
+    Value {
+        kind: Some(Kind::StringValue(text.to_owned())),
+    }
 }
 
 fn list(value: Value) -> Value {
-    Value { kind: Some(Kind::ListValue(ListValue { values: vec![value] })) }
+    Value {
+        kind: Some(Kind::ListValue(ListValue {
+            values: vec![value],
+        })),
+    }
 }
 
 fn object<const N: usize>(all: [(&str, Value); N]) -> Value {
-    Value { kind: Some(Kind::StructValue(fields(all))) }
+    Value {
+        kind: Some(Kind::StructValue(fields(all))),
+    }
 }
 
 fn fields<const N: usize>(all: [(&str, Value); N]) -> Struct {
-    Struct { fields: all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+    Struct {
+        fields: all
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    }
 }

@@ -54,7 +54,9 @@ pub(crate) fn routes(topology: &Topology) -> RouteConfiguration {
                 operation("plan", unpaced, swift(), topology),
                 service(),
             ],
-            request_body_buffer_limit: Some(UInt64Value { value: topology.max_body_bytes.into() }),
+            request_body_buffer_limit: Some(UInt64Value {
+                value: topology.max_body_bytes.into(),
+            }),
             ..VirtualHost::default()
         }],
         response_headers_to_remove: vec![names::RETRY.to_owned(), names::BODILESS.to_owned()],
@@ -72,7 +74,9 @@ fn operation(
     Route {
         name: name.to_owned(),
         r#match: Some(prefix(headers)),
-        response_headers_to_add: ["x-litellm-call-id", names::REQUEST_ID].map(request_id).into(),
+        response_headers_to_add: ["x-litellm-call-id", names::REQUEST_ID]
+            .map(request_id)
+            .into(),
         action: Some(Action::Route(RouteAction {
             cluster_specifier: Some(ClusterSpecifier::InlineClusterSpecifierPlugin(plan())),
             // the service sets the real timeouts of each request by x-envoy-* headers
@@ -87,7 +91,9 @@ fn operation(
 
 /// What the service answers itself.
 fn service() -> Route {
-    let off = ExtProcPerRoute { r#override: Some(Override::Disabled(true)) };
+    let off = ExtProcPerRoute {
+        r#override: Some(Override::Disabled(true)),
+    };
     Route {
         name: "service".to_owned(),
         r#match: Some(prefix(Vec::new())),

@@ -6,7 +6,7 @@ use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
     GenericSecret, Secret, TlsCertificate as EnvoyCertificate, secret::Type,
 };
 
-use crate::{Topology, TlsCertificate, Upstream};
+use crate::{TlsCertificate, Topology, Upstream};
 
 /// The secret of the HTTPS listener.
 pub(crate) const HTTPS_CERTIFICATE: &str = "dragoman/https";
@@ -18,8 +18,14 @@ pub(crate) fn credential_name(deployment: &str) -> String {
 
 /// All secrets of the topology.
 pub(crate) fn secrets(topology: &Topology) -> Vec<Secret> {
-    let certificate = topology.listeners.https.iter().map(|(_, certificate)| https(certificate));
-    certificate.chain(topology.upstreams.iter().filter_map(credential)).collect()
+    let certificate = topology
+        .listeners
+        .https
+        .iter()
+        .map(|(_, certificate)| https(certificate));
+    certificate
+        .chain(topology.upstreams.iter().filter_map(credential))
+        .collect()
 }
 
 fn credential(upstream: &Upstream) -> Option<Secret> {

@@ -29,9 +29,7 @@ impl ResourceType {
     pub const fn type_url(self) -> &'static str {
         match self {
             Self::Cluster => "type.googleapis.com/envoy.config.cluster.v3.Cluster",
-            Self::Secret => {
-                "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
-            }
+            Self::Secret => "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
             Self::Listener => "type.googleapis.com/envoy.config.listener.v3.Listener",
             Self::Route => "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         }
@@ -39,7 +37,9 @@ impl ResourceType {
 
     /// The reverse of [`ResourceType::type_url`].
     pub fn of(type_url: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.type_url() == type_url)
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.type_url() == type_url)
     }
 }
 
@@ -70,7 +70,10 @@ struct Resources {
 impl Snapshot {
     /// Builds the resources of `topology`.
     pub fn build(topology: &Topology) -> Self {
-        let upstreams = topology.upstreams.iter().map(|up| cluster::cluster(up, topology));
+        let upstreams = topology
+            .upstreams
+            .iter()
+            .map(|up| cluster::cluster(up, topology));
         let clusters = upstreams.chain([cluster::nowhere(route::NOWHERE)]);
         Self {
             clusters: Resources::new(clusters, |cluster| &cluster.name),
@@ -107,12 +110,18 @@ impl Resources {
     ) -> Self {
         let all: Vec<Resource> = messages
             .into_iter()
-            .map(|message| Resource { name: name(&message).clone(), body: pack_any(message) })
+            .map(|message| Resource {
+                name: name(&message).clone(),
+                body: pack_any(message),
+            })
             .collect();
         let mut digest = Sha256::new();
         for resource in &all {
             digest.update(&resource.body.value);
         }
-        Self { version: hex::encode(&digest.finalize()[..8]), all }
+        Self {
+            version: hex::encode(&digest.finalize()[..8]),
+            all,
+        }
     }
 }

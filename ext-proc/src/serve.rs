@@ -82,10 +82,7 @@ async fn api(
     authority: Arc<dyn Authority>,
     routing: Arc<Routing>,
 ) -> anyhow::Result<(Api, WriterGuard)> {
-    let recorder = http::recorder()?;
-    let metrics = recorder.handle();
-    metrics::set_global_recorder(recorder).context("the recorder of metrics")?;
-    settlement::describe();
+    let metrics = http::install()?;
     let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&state.ledger()).await?);
     let (writer, guard) = LedgerWriter::start(Arc::clone(&ledger), WriterOptions::default());
     let envoy = Arc::new(EnvoyStatus::default());

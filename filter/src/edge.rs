@@ -35,18 +35,25 @@ struct Reading {
 impl Edge {
     /// A request that has just begun.
     pub fn new(config: Rc<EdgeConfig>) -> Self {
-        Self { config, request: State::Passing }
+        Self {
+            config,
+            request: State::Passing,
+        }
     }
 
     /// The client's headers are here.
     pub fn on_request_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Flow {
         strip_internal(host);
-        let Some(received) = host.request_header(":path") else { return Flow::Continue };
+        let Some(received) = host.request_header(":path") else {
+            return Flow::Continue;
+        };
         let route = path::route(&received, &self.config.root_path);
         if route.path != received {
             host.set_request_header(":path", Some(route.path));
         }
-        let Some(operation) = route.operation else { return Flow::Continue };
+        let Some(operation) = route.operation else {
+            return Flow::Continue;
+        };
         if host.request_header(":method").as_deref() != Some("POST") {
             return Flow::Continue;
         }
@@ -64,15 +71,26 @@ impl Edge {
     }
 
     /// `buffered` bytes of the body are here.
-    pub fn on_request_body(&mut self, host: &impl Host, buffered: usize, end_of_stream: bool) -> Flow {
-        let State::Reading(reading) = &mut self.request else { return Flow::Continue };
+    pub fn on_request_body(
+        &mut self,
+        host: &impl Host,
+        buffered: usize,
+        end_of_stream: bool,
+    ) -> Flow {
+        let State::Reading(reading) = &mut self.request else {
+            return Flow::Continue;
+        };
         reading.size = buffered;
         let operation = reading.operation;
         if buffered as u64 > self.config.max_body_bytes {
             let error = too_large(self.config.max_body_bytes);
             return self.refuse(host, operation, &error);
         }
-        if end_of_stream { self.admit(host) } else { Flow::Pause }
+        if end_of_stream {
+            self.admit(host)
+        } else {
+            Flow::Pause
+        }
     }
 
     /// The body is whole, and trailers follow it.
@@ -83,13 +101,22 @@ impl Edge {
     /// Response headers on their way to the client. An upstream error that came without a body gets
     /// one here, because a body cannot be added to a response that has none.
     pub fn on_response_headers(&self, host: &impl Host) -> Flow {
-        let Some(body) = host.response_header(names::BODILESS) else { return Flow::Continue };
-        let status = host.response_header(":status").and_then(|s| s.parse().ok()).unwrap_or(502);
+        let Some(body) = host.response_header(names::BODILESS) else {
+            return Flow::Continue;
+        };
+        let status = host
+            .response_header(":status")
+            .and_then(|s| s.parse().ok())
+            .unwrap_or(502);
         let retry_after = host.response_header("retry-after");
         let deployment = host.response_header(names::DEPLOYMENT);
         let mut headers = vec![("content-type", "application/json")];
         headers.extend(retry_after.as_deref().map(|value| ("retry-after", value)));
-        headers.extend(deployment.as_deref().map(|value| (names::DEPLOYMENT, value)));
+        headers.extend(
+            deployment
+                .as_deref()
+                .map(|value| (names::DEPLOYMENT, value)),
+        );
         host.reply(status, &headers, body.as_bytes());
         Flow::Pause
     }
@@ -97,7 +124,9 @@ impl Edge {
     /// Whether the body can be read at all, as far as the headers tell.
     fn readable(&self, host: &impl Host, end_of_stream: bool) -> Result<(), ApiError> {
         if end_of_stream {
-            return Err(ApiError::invalid("the request has no body; send a JSON object"));
+            return Err(ApiError::invalid(
+                "the request has no body; send a JSON object",
+            ));
         }
         if let Some(encoding) = host.request_header("content-encoding")
             && !encoding.eq_ignore_ascii_case("identity")
@@ -107,7 +136,9 @@ impl Edge {
                 "a compressed request body is not accepted; send it without content-encoding",
             ));
         }
-        let length = host.request_header("content-length").and_then(|l| l.parse::<u64>().ok());
+        let length = host
+            .request_header("content-length")
+            .and_then(|l| l.parse::<u64>().ok());
         if length.is_some_and(|length| length > self.config.max_body_bytes) {
             return Err(too_large(self.config.max_body_bytes));
         }
@@ -120,11 +151,21 @@ impl Edge {
             return Flow::Continue;
         };
         let body = host.request_body(reading.size);
-        let inspected =
-            edge::inspect(reading.operation, &reading.path, reading.content_type.as_deref(), &body);
+        let inspected = edge::inspect(
+            reading.operation,
+            &reading.path,
+            reading.content_type.as_deref(),
+            &body,
+        );
         match inspected {
             Ok(facts) => {
-                state(host, Facts { model: reading.model.or(facts.model), ..facts });
+                state(
+                    host,
+                    Facts {
+                        model: reading.model.or(facts.model),
+                        ..facts
+                    },
+                );
                 Flow::Continue
             }
             Err(error) => self.refuse(host, reading.operation, &error),
@@ -155,7 +196,10 @@ fn state(host: &impl Host, facts: Facts) {
 fn too_large(cap: u64) -> ApiError {
     ApiError::new(
         ErrorKind::TooLarge,
-        format!("the request body is larger than the {} MiB that this gateway accepts", cap >> 20),
+        format!(
+            "the request body is larger than the {} MiB that this gateway accepts",
+            cap >> 20
+        ),
     )
 }
 

@@ -17,23 +17,46 @@ pub struct Route<'a> {
 pub fn route<'a>(path: &'a str, root_path: &str) -> Route<'a> {
     let path = below_root(path, root_path);
     let bare = path.split_once('?').map_or(path, |(before, _)| before);
-    let bare = bare.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(bare);
+    let bare = bare
+        .strip_suffix('/')
+        .filter(|rest| !rest.is_empty())
+        .unwrap_or(bare);
     if let Some(operation) = Operation::at(bare) {
-        return Route { path, operation: Some(operation), model: None };
+        return Route {
+            path,
+            operation: Some(operation),
+            model: None,
+        };
     }
     for prefix in ["/openai/deployments/", "/engines/", "/v1/engines/"] {
-        if let Some((model, rest)) = bare.strip_prefix(prefix).and_then(|rest| rest.split_once('/'))
-            && let Some(operation) = Operation::ALL.into_iter().find(|op| op.path() == slash(rest, bare))
+        if let Some((model, rest)) = bare
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.split_once('/'))
+            && let Some(operation) = Operation::ALL
+                .into_iter()
+                .find(|op| op.path() == slash(rest, bare))
         {
-            return Route { path, operation: Some(operation), model: Some(model) };
+            return Route {
+                path,
+                operation: Some(operation),
+                model: Some(model),
+            };
         }
     }
-    Route { path, operation: None, model: None }
+    Route {
+        path,
+        operation: None,
+        model: None,
+    }
 }
 
 /// `rest` with the slash before it, as a slice of `whole`, whose end it is.
 fn slash<'a>(rest: &str, whole: &'a str) -> &'a str {
-    whole.len().checked_sub(rest.len() + 1).and_then(|at| whole.get(at..)).unwrap_or_default()
+    whole
+        .len()
+        .checked_sub(rest.len() + 1)
+        .and_then(|at| whole.get(at..))
+        .unwrap_or_default()
 }
 
 fn below_root<'a>(path: &'a str, root_path: &str) -> &'a str {
@@ -55,25 +78,51 @@ mod tests {
     #[test]
     fn chat_is_served_with_and_without_v1_and_under_the_root_path() {
         let chat_completions = Some(Operation::ChatCompletions);
-        for path in ["/chat/completions", "/v1/chat/completions", "/v1/chat/completions?x=1", "/v1/chat/completions/"] {
+        for path in [
+            "/chat/completions",
+            "/v1/chat/completions",
+            "/v1/chat/completions?x=1",
+            "/v1/chat/completions/",
+        ] {
             assert_eq!(chat(path, ""), chat_completions, "{path}");
-            assert_eq!(chat(&format!("/ai-api{path}"), "/ai-api"), chat_completions, "{path}");
-            assert_eq!(chat(path, "/ai-api"), chat_completions, "{path} without the root");
+            assert_eq!(
+                chat(&format!("/ai-api{path}"), "/ai-api"),
+                chat_completions,
+                "{path}"
+            );
+            assert_eq!(
+                chat(path, "/ai-api"),
+                chat_completions,
+                "{path} without the root"
+            );
         }
     }
 
     #[test]
     fn a_path_that_only_begins_like_the_root_path_is_left_alone() {
-        assert_eq!(route("/ai-apix/v1/models", "/ai-api").path, "/ai-apix/v1/models");
+        assert_eq!(
+            route("/ai-apix/v1/models", "/ai-api").path,
+            "/ai-apix/v1/models"
+        );
         assert_eq!(route("/ai-api", "/ai-api").path, "/");
-        assert_eq!(route("/ai-api/v1/models?a=b", "/ai-api").path, "/v1/models?a=b");
+        assert_eq!(
+            route("/ai-api/v1/models?a=b", "/ai-api").path,
+            "/v1/models?a=b"
+        );
     }
 
     #[test]
     fn a_model_in_the_path_is_found() {
-        for path in ["/engines/gpt/chat/completions", "/openai/deployments/gpt/chat/completions?api-version=1"] {
+        for path in [
+            "/engines/gpt/chat/completions",
+            "/openai/deployments/gpt/chat/completions?api-version=1",
+        ] {
             let route = route(path, "");
-            assert_eq!((route.operation, route.model), (Some(Operation::ChatCompletions), Some("gpt")), "{path}");
+            assert_eq!(
+                (route.operation, route.model),
+                (Some(Operation::ChatCompletions), Some("gpt")),
+                "{path}"
+            );
         }
         assert_eq!(route("/engines/gpt", "").operation, None);
     }

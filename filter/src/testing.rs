@@ -26,7 +26,8 @@ pub(crate) struct FakeHost {
 impl FakeHost {
     pub(crate) fn post(path: &str, headers: &[(&str, &str)], body: &str) -> Self {
         let host = Self::default();
-        *host.request.borrow_mut() = owned(&[(":method", "POST"), (":path", path), (":scheme", "http")]);
+        *host.request.borrow_mut() =
+            owned(&[(":method", "POST"), (":path", path), (":scheme", "http")]);
         host.request.borrow_mut().extend(owned(headers));
         *host.request_body.borrow_mut() = body.into();
         host
@@ -38,30 +39,48 @@ impl FakeHost {
     }
 
     pub(crate) fn header_names(&self) -> Vec<String> {
-        self.request.borrow().iter().map(|(name, _)| name.clone()).collect()
+        self.request
+            .borrow()
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     pub(crate) fn replied(&self) -> Reply {
-        self.reply.borrow().clone().expect("the filter answered the client")
+        self.reply
+            .borrow()
+            .clone()
+            .expect("the filter answered the client")
     }
 
     pub(crate) fn set(&self, property: &[&str], value: &[u8]) {
-        self.properties.borrow_mut().insert(property.join("."), value.to_vec());
+        self.properties
+            .borrow_mut()
+            .insert(property.join("."), value.to_vec());
     }
 }
 
 fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {
-    headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    headers
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 fn find(headers: &[(String, String)], name: &str) -> Option<String> {
-    headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
+    headers
+        .iter()
+        .find(|(n, _)| n == name)
+        .map(|(_, value)| value.clone())
 }
 
 impl Host for FakeHost {
     fn request_headers(&self) -> Vec<(String, Vec<u8>)> {
         let headers = self.request.borrow();
-        headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect()
+        headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone().into_bytes()))
+            .collect()
     }
 
     fn request_header(&self, name: &str) -> Option<String> {
@@ -109,7 +128,9 @@ impl Host for FakeHost {
     }
 
     fn set_property(&self, name: &str, value: &[u8]) {
-        self.properties.borrow_mut().insert(name.to_owned(), value.to_vec());
+        self.properties
+            .borrow_mut()
+            .insert(name.to_owned(), value.to_vec());
     }
 
     fn now_ms(&self) -> u64 {
@@ -118,7 +139,11 @@ impl Host for FakeHost {
 
     fn reply(&self, status: u16, headers: &[(&str, &str)], body: &[u8]) {
         let body = String::from_utf8(body.to_vec()).expect("our bodies are text");
-        *self.reply.borrow_mut() = Some(Reply { status, headers: owned(headers), body });
+        *self.reply.borrow_mut() = Some(Reply {
+            status,
+            headers: owned(headers),
+            body,
+        });
     }
 
     fn warn(&self, _message: &str) {}

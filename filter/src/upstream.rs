@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use dragoman_dialect::{Head, ResponseHead, ResponseTranslator, Translated};
 use dragoman_proto::{
-    Admission, ApiError, AttemptReport, ClientDialect, ErrorKind, Outcome, UpstreamConfig, Usage, names,
+    Admission, ApiError, AttemptReport, ClientDialect, ErrorKind, Outcome, UpstreamConfig, names,
 };
 use prost::Message;
 
@@ -61,14 +61,29 @@ impl Upstream {
 
     /// The request's headers are here, as the client or an earlier attempt left them.
     pub fn on_request_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Flow {
-        if end_of_stream { self.send(host) } else { Flow::Pause }
+        if end_of_stream {
+            self.send(host)
+        } else {
+            Flow::Pause
+        }
     }
 
     /// `buffered` bytes of the client's body are here.
-    pub fn on_request_body(&mut self, host: &impl Host, buffered: usize, end_of_stream: bool) -> Flow {
-        let State::Request { size } = &mut self.state else { return Flow::Continue };
+    pub fn on_request_body(
+        &mut self,
+        host: &impl Host,
+        buffered: usize,
+        end_of_stream: bool,
+    ) -> Flow {
+        let State::Request { size } = &mut self.state else {
+            return Flow::Continue;
+        };
         *size = buffered;
-        if end_of_stream { self.send(host) } else { Flow::Pause }
+        if end_of_stream {
+            self.send(host)
+        } else {
+            Flow::Pause
+        }
     }
 
     /// The body is whole, and trailers follow it.
@@ -83,8 +98,11 @@ impl Upstream {
         };
         let header = |name| host.response_header(name);
         let status = header(":status").and_then(|s| s.parse().ok()).unwrap_or(0);
-        let (content_type, encoding, retry_after) =
-            (header("content-type"), header("content-encoding"), header("retry-after"));
+        let (content_type, encoding, retry_after) = (
+            header("content-type"),
+            header("content-encoding"),
+            header("retry-after"),
+        );
         let head = ResponseHead {
             status,
             content_type: content_type.as_deref(),
@@ -92,12 +110,18 @@ impl Upstream {
             retry_after: retry_after.as_deref(),
         };
         self.state = State::Response(Box::new(ResponseTranslator::new(context, &head)));
-        if end_of_stream { self.answer_without_body(host) } else { Flow::Pause }
+        if end_of_stream {
+            self.answer_without_body(host)
+        } else {
+            Flow::Pause
+        }
     }
 
     /// `size` bytes of the provider's answer are here.
     pub fn on_response_body(&mut self, host: &impl Host, size: usize, end_of_stream: bool) -> Flow {
-        let State::Response(translator) = &mut self.state else { return Flow::Continue };
+        let State::Response(translator) = &mut self.state else {
+            return Flow::Continue;
+        };
         self.out.clear();
         translator.feed(&host.response_body(size), end_of_stream, &mut self.out);
         let head = translator.head().cloned();
@@ -148,7 +172,12 @@ impl Upstream {
     }
 
     fn translate(&mut self, host: &impl Host, size: usize) -> Result<Translated, ApiError> {
-        let metadata = ["metadata", "filter_metadata", names::ADMISSION_NAMESPACE, Admission::FIELD];
+        let metadata = [
+            "metadata",
+            "filter_metadata",
+            names::ADMISSION_NAMESPACE,
+            Admission::FIELD,
+        ];
         let admission = host
             .property(&metadata)
             .and_then(|wire| Admission::decode(&wire).ok())
@@ -156,7 +185,10 @@ impl Upstream {
         self.client = admission.operation.client_dialect();
         let nth = usize::try_from(self.report.attempt.saturating_sub(1)).unwrap_or_default();
         self.fallbacks = admission.fallbacks.get(nth).copied().unwrap_or_default();
-        let captured = admission.captured.get(nth).filter(|captured| !captured.is_empty());
+        let captured = admission
+            .captured
+            .get(nth)
+            .filter(|captured| !captured.is_empty());
         if let Some(captured) = captured {
             let mut config = UpstreamConfig::clone(&self.config);
             config.model = config.model.replacen('*', captured, 1);
@@ -164,20 +196,36 @@ impl Upstream {
         }
         let content_type = host.request_header("content-type");
         let body = host.request_body(size);
-        dragoman_dialect::translate_request(&self.config, &admission, content_type.as_deref(), &body)
+        dragoman_dialect::translate_request(
+            &self.config,
+            &admission,
+            content_type.as_deref(),
+            &body,
+        )
     }
 
     /// Replaces headers and body by what this provider is to see: nothing else leaves the house.
     fn forward(&mut self, host: &impl Host, size: usize, translated: Translated) {
-        let Translated { path, headers, body, dropped, response } = translated;
+        let Translated {
+            path,
+            headers,
+            body,
+            dropped,
+            response,
+        } = translated;
         let length = body.as_ref().map_or(size, Vec::len).to_string();
-        let scheme = host.request_header(":scheme").unwrap_or_else(|| "https".to_owned());
+        let scheme = host
+            .request_header(":scheme")
+            .unwrap_or_else(|| "https".to_owned());
         let mut all: Vec<(&str, &str)> = vec![
             (":method", "POST"),
             (":path", &path),
             (":authority", &self.config.authority),
             (":scheme", &scheme),
-            ("user-agent", concat!("dragoman/", env!("CARGO_PKG_VERSION"))),
+            (
+                "user-agent",
+                concat!("dragoman/", env!("CARGO_PKG_VERSION")),
+            ),
             ("content-length", &length),
         ];
         all.extend(headers.iter().map(|(name, value)| (*name, value.as_str())));
@@ -201,7 +249,9 @@ impl Upstream {
     /// The provider's whole answer was its headers. A body cannot be added here, so the error goes
     /// to the edge in a header, past the router's retries.
     fn answer_without_body(&mut self, host: &impl Host) -> Flow {
-        let State::Response(translator) = &mut self.state else { return Flow::Continue };
+        let State::Response(translator) = &mut self.state else {
+            return Flow::Continue;
+        };
         self.out.clear();
         translator.feed(&[], true, &mut self.out);
         let head = translator.head().cloned();
@@ -215,7 +265,13 @@ impl Upstream {
     }
 
     /// Lets the response headers go: only ours, none of the provider's.
-    fn release(&self, host: &impl Host, head: &Head, length: Option<usize>, bodiless: Option<&str>) {
+    fn release(
+        &self,
+        host: &impl Host,
+        head: &Head,
+        length: Option<usize>,
+        bodiless: Option<&str>,
+    ) {
         let status = head.status.to_string();
         let length = length.map(|length| length.to_string());
         let retry_after = head.retry_after.map(|seconds| seconds.to_string());
@@ -264,10 +320,12 @@ impl Upstream {
 
     /// Tells the access log how far the attempt came, when that is news.
     fn update_report(&mut self, host: &impl Host, end_of_stream: bool) {
-        let State::Response(translator) = &self.state else { return };
+        let State::Response(translator) = &self.state else {
+            return;
+        };
         let now = translator.report();
-        let tokens = |usage: &Option<Usage>| usage.map_or(0, |usage| usage.output_tokens);
-        let grown = tokens(&now.usage).abs_diff(tokens(&self.report.usage)) >= REPORT_STEP;
+        let reported = self.report.usage.map_or(0, |usage| usage.output_tokens);
+        let grown = now.usage.output_tokens.abs_diff(reported) >= REPORT_STEP;
         let outcome = i32::from(now.outcome);
         if outcome == self.report.outcome && !grown && !end_of_stream {
             return;
@@ -277,10 +335,10 @@ impl Upstream {
             self.report.first_token_ms = self.report.elapsed_ms.max(1);
         }
         self.report.outcome = outcome;
-        self.report.usage = now.usage;
+        self.report.usage = Some(now.usage);
         self.report.usage_source = now.usage_source.into();
         self.report.provider_status = now.provider_status.into();
-        self.report.error_code = now.error_code.unwrap_or_default().to_owned();
+        self.report.error_code = now.error_code.to_owned();
         self.report.error_status = now.error_status.into();
         self.write_report(host);
     }
@@ -291,12 +349,20 @@ impl Upstream {
 }
 
 fn error_code(error: &ApiError) -> String {
-    error.code.clone().unwrap_or_else(|| error.kind.code().unwrap_or(error.kind.openai_type()).to_owned())
+    error.code.clone().unwrap_or_else(|| {
+        error
+            .kind
+            .code()
+            .unwrap_or(error.kind.openai_type())
+            .to_owned()
+    })
 }
 
 /// Which attempt this is, from 1.
 fn attempt(host: &impl Host) -> u32 {
-    let bytes = host.property(&["upstream", "request_attempt_count"]).unwrap_or_default();
+    let bytes = host
+        .property(&["upstream", "request_attempt_count"])
+        .unwrap_or_default();
     bytes
         .try_into()
         .ok()

@@ -129,7 +129,10 @@ fn header(map: MapType, name: &str) -> Option<String> {
 }
 
 fn replace(map: MapType, headers: &[(&str, &str)]) {
-    let headers = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+    let headers = headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_bytes()))
+        .collect();
     let _ = hostcalls::set_map_bytes(map, headers);
 }
 
@@ -137,7 +140,10 @@ fn body(buffer: BufferType, size: usize) -> Vec<u8> {
     if size == 0 {
         return Vec::new();
     }
-    hostcalls::get_buffer(buffer, 0, size).ok().flatten().unwrap_or_default()
+    hostcalls::get_buffer(buffer, 0, size)
+        .ok()
+        .flatten()
+        .unwrap_or_default()
 }
 
 impl Host for Envoy {
@@ -193,7 +199,9 @@ impl Host for Envoy {
     fn now_ms(&self) -> u64 {
         let now = hostcalls::get_current_time().ok();
         let since = now.and_then(|now| now.duration_since(std::time::UNIX_EPOCH).ok());
-        since.and_then(|since| u64::try_from(since.as_millis()).ok()).unwrap_or_default()
+        since
+            .and_then(|since| u64::try_from(since.as_millis()).ok())
+            .unwrap_or_default()
     }
 
     fn reply(&self, status: u16, headers: &[(&str, &str)], body: &[u8]) {

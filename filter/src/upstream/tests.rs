@@ -54,10 +54,18 @@ fn host(attempt: u64, stream: bool, body: &str) -> FakeHost {
     ];
     let host = FakeHost::post("/v1/chat/completions", &left, body);
     host.set(
-        &["metadata", "filter_metadata", names::ADMISSION_NAMESPACE, Admission::FIELD],
+        &[
+            "metadata",
+            "filter_metadata",
+            names::ADMISSION_NAMESPACE,
+            Admission::FIELD,
+        ],
         admission(stream).encode().as_bytes(),
     );
-    host.set(&["upstream", "request_attempt_count"], &attempt.to_le_bytes());
+    host.set(
+        &["upstream", "request_attempt_count"],
+        &attempt.to_le_bytes(),
+    );
     host
 }
 
@@ -68,7 +76,9 @@ fn send(upstream: &mut Upstream, host: &FakeHost) -> Flow {
 }
 
 fn report(host: &FakeHost) -> AttemptReport {
-    let wire = host.property(&[names::REPORT_PROPERTY]).expect("a report was written");
+    let wire = host
+        .property(&[names::REPORT_PROPERTY])
+        .expect("a report was written");
     AttemptReport::decode(wire.as_slice()).expect("it decodes")
 }
 
@@ -77,13 +87,25 @@ fn nothing_of_the_client_or_of_an_earlier_attempt_reaches_the_provider() {
     let host = host(2, false, CHAT);
     send(&mut Upstream::new(config(Dialect::OpenAi)), &host);
     let allowed = [
-        ":method", ":path", ":authority", ":scheme", "user-agent", "content-length",
-        "content-type", "accept",
+        ":method",
+        ":path",
+        ":authority",
+        ":scheme",
+        "user-agent",
+        "content-length",
+        "content-type",
+        "accept",
     ];
     for name in host.header_names() {
-        assert!(allowed.contains(&name.as_str()), "{name} must not reach the provider");
+        assert!(
+            allowed.contains(&name.as_str()),
+            "{name} must not reach the provider"
+        );
     }
-    assert_eq!(host.request_header(":authority").as_deref(), Some("provider.test"));
+    assert_eq!(
+        host.request_header(":authority").as_deref(),
+        Some("provider.test")
+    );
     let length = host.request_body.borrow().len().to_string();
     assert_eq!(host.request_header("content-length"), Some(length));
 }
@@ -94,16 +116,31 @@ fn a_json_answer_is_held_until_it_is_whole() {
     let mut upstream = Upstream::new(config(Dialect::OpenAi));
     assert_eq!(send(&mut upstream, &host), Flow::Continue);
     let (begin, end) = ANSWER.split_at(40);
-    host.answer(&[(":status", "200"), ("content-type", "application/json")], begin);
+    host.answer(
+        &[(":status", "200"), ("content-type", "application/json")],
+        begin,
+    );
     assert_eq!(upstream.on_response_headers(&host, false), Flow::Pause);
-    assert_eq!(upstream.on_response_body(&host, begin.len(), false), Flow::Pause);
+    assert_eq!(
+        upstream.on_response_body(&host, begin.len(), false),
+        Flow::Pause
+    );
     assert!(host.response_body.borrow().is_empty());
     *host.response_body.borrow_mut() = end.into();
-    assert_eq!(upstream.on_response_body(&host, end.len(), true), Flow::Continue);
+    assert_eq!(
+        upstream.on_response_body(&host, end.len(), true),
+        Flow::Continue
+    );
     let body = String::from_utf8(host.response_body.borrow().clone()).unwrap();
     assert!(body.contains(r#""model":"llm""#), "{body}");
-    assert_eq!(host.response_header("content-length"), Some(body.len().to_string()));
-    assert_eq!(host.response_header(names::DEPLOYMENT).as_deref(), Some("d1"));
+    assert_eq!(
+        host.response_header("content-length"),
+        Some(body.len().to_string())
+    );
+    assert_eq!(
+        host.response_header(names::DEPLOYMENT).as_deref(),
+        Some("d1")
+    );
 }
 
 #[test]
@@ -111,7 +148,10 @@ fn the_report_of_a_whole_answer_has_the_provider_s_usage() {
     let host = host(1, false, CHAT);
     let mut upstream = Upstream::new(config(Dialect::OpenAi));
     send(&mut upstream, &host);
-    host.answer(&[(":status", "200"), ("content-type", "application/json")], ANSWER);
+    host.answer(
+        &[(":status", "200"), ("content-type", "application/json")],
+        ANSWER,
+    );
     upstream.on_response_headers(&host, false);
     upstream.on_response_body(&host, ANSWER.len(), true);
     let report = report(&host);
@@ -127,7 +167,10 @@ fn a_failure_that_another_deployment_may_not_have_is_marked_for_the_router() {
     let mut upstream = Upstream::new(config(Dialect::OpenAi));
     send(&mut upstream, &host);
     let body = r#"{"error":{"message":"overloaded","type":"server_error"}}"#;
-    host.answer(&[(":status", "503"), ("content-type", "application/json")], body);
+    host.answer(
+        &[(":status", "503"), ("content-type", "application/json")],
+        body,
+    );
     upstream.on_response_headers(&host, false);
     upstream.on_response_body(&host, body.len(), true);
     assert_eq!(host.response_header(names::RETRY).as_deref(), Some("1"));
@@ -142,7 +185,11 @@ fn a_failure_without_a_body_carries_its_error_to_the_edge() {
     send(&mut upstream, &host);
     host.answer(&[(":status", "500"), ("content-length", "0")], "");
     assert_eq!(upstream.on_response_headers(&host, true), Flow::Continue);
-    assert!(host.response_header(names::BODILESS).unwrap().starts_with(r#"{"error""#));
+    assert!(
+        host.response_header(names::BODILESS)
+            .unwrap()
+            .starts_with(r#"{"error""#)
+    );
     assert_eq!(host.response_header(names::RETRY).as_deref(), Some("1"));
 }
 
@@ -151,18 +198,27 @@ fn a_second_attempt_s_report_keeps_the_first() {
     let first = host(1, false, CHAT);
     send(&mut Upstream::new(config(Dialect::OpenAi)), &first);
     let second = host(2, false, CHAT);
-    second.set(&[names::REPORT_PROPERTY], &first.property(&[names::REPORT_PROPERTY]).unwrap());
+    second.set(
+        &[names::REPORT_PROPERTY],
+        &first.property(&[names::REPORT_PROPERTY]).unwrap(),
+    );
     send(&mut Upstream::new(config(Dialect::Anthropic)), &second);
     let report = report(&second);
     assert_eq!(report.attempt, 2);
-    assert_eq!(report.earlier.iter().map(|r| r.attempt).collect::<Vec<_>>(), [1]);
+    assert_eq!(
+        report.earlier.iter().map(|r| r.attempt).collect::<Vec<_>>(),
+        [1]
+    );
 }
 
 #[test]
 fn what_the_target_cannot_express_is_told_to_the_client_at_once() {
     let body = r#"{"model":"llm","messages":[{"role":"user","content":"hello"}],"seed":7}"#;
     let host = host(1, false, body);
-    assert_eq!(send(&mut Upstream::new(config(Dialect::Anthropic)), &host), Flow::Pause);
+    assert_eq!(
+        send(&mut Upstream::new(config(Dialect::Anthropic)), &host),
+        Flow::Pause
+    );
     let reply = host.replied();
     assert_eq!(reply.status, 400);
     assert!(reply.body.contains("seed"), "{}", reply.body);
@@ -171,16 +227,34 @@ fn what_the_target_cannot_express_is_told_to_the_client_at_once() {
 
 #[test]
 fn a_stream_s_headers_wait_for_its_first_meaningful_event() {
-    let host = host(1, true, &CHAT.replace('}', "}").replacen("{", r#"{"stream":true,"#, 1));
+    let host = host(
+        1,
+        true,
+        &CHAT
+            .replace('}', "}")
+            .replacen("{", r#"{"stream":true,"#, 1),
+    );
     let mut upstream = Upstream::new(config(Dialect::OpenAi));
     send(&mut upstream, &host);
     let comment = ": ping\n\n";
-    host.answer(&[(":status", "200"), ("content-type", "text/event-stream")], comment);
+    host.answer(
+        &[(":status", "200"), ("content-type", "text/event-stream")],
+        comment,
+    );
     upstream.on_response_headers(&host, false);
-    assert_eq!(upstream.on_response_body(&host, comment.len(), false), Flow::Pause);
+    assert_eq!(
+        upstream.on_response_body(&host, comment.len(), false),
+        Flow::Pause
+    );
     let event = "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"hi\"},\"finish_reason\":null}]}\n\n";
     *host.response_body.borrow_mut() = event.into();
-    assert_eq!(upstream.on_response_body(&host, event.len(), false), Flow::Continue);
+    assert_eq!(
+        upstream.on_response_body(&host, event.len(), false),
+        Flow::Continue
+    );
     assert_eq!(host.response_header(":status").as_deref(), Some("200"));
-    assert_eq!(host.response_header("content-type").as_deref(), Some("text/event-stream; charset=utf-8"));
+    assert_eq!(
+        host.response_header("content-type").as_deref(),
+        Some("text/event-stream; charset=utf-8")
+    );
 }
