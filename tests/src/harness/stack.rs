@@ -100,7 +100,6 @@ pub struct Stack {
     pub https: SocketAddr,
     /// Envoy's admin interface.
     pub admin: SocketAddr,
-    grpc: SocketAddr,
     client: Client,
     // Envoy first: it stops before the service that it reports to.
     envoy: Option<Process>,
@@ -137,7 +136,6 @@ impl Stack {
             http,
             https: free_port(),
             admin: free_port(),
-            grpc: free_port(),
             envoy: None,
             service: None,
             _temporary: temporary,
@@ -179,7 +177,6 @@ impl Stack {
             .arg(&self.state)
             .args(["--http", &self.http.to_string()])
             .args(["--https", &self.https.to_string()])
-            .args(["--grpc", &self.grpc.to_string()])
             .args(["--envoy-admin", &self.admin.to_string()])
             .args(&self.setup.arguments)
             .envs(self.setup.environment.iter().cloned());
