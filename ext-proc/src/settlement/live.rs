@@ -78,7 +78,9 @@ fn failure(attempt: &UpstreamAttempt) -> Option<Verdict> {
     let status = match (attempt.failure, attempt.status) {
         (Some(Failure::ClientLeft | Failure::NoCluster), _) => return None,
         (Some(_), _) => None,
-        (None, Some(200..=299)) => return None,
+        // Neither: it was cut off from our side, nearly always because the client left. Where the
+        // provider was too slow for one attempt, Envoy flags it.
+        (None, None | Some(200..=299)) => return None,
         (None, status) => status,
     };
     Some(Verdict::Failure {
@@ -117,6 +119,8 @@ mod tests {
     fn a_client_that_leaves_is_no_failure_of_the_deployment() {
         assert_eq!(failure(&ended(Some(Failure::ClientLeft), Some(200))), None);
         assert_eq!(failure(&ended(Some(Failure::ClientLeft), None)), None);
+        // As Envoy's log of attempts has it: no flag, and no status.
+        assert_eq!(failure(&ended(None, None)), None);
     }
 
     #[test]

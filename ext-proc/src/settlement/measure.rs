@@ -131,7 +131,7 @@ pub(super) fn upstream(attempt: &UpstreamAttempt) {
         let reason = failure.code();
         counter!("dragoman_upstream_failures_total", "deployment" => deployment, "reason" => reason)
             .increment(1);
-    } else {
+    } else if attempt.status.is_some() {
         histogram!("dragoman_upstream_duration_seconds", "deployment" => deployment)
             .record(Duration::from_millis(attempt.duration_ms));
     }

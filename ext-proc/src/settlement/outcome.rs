@@ -51,9 +51,7 @@ pub(super) fn error_code(
         .map(|report| report.error_code.as_str())
         .filter(|code| !code.is_empty() && state != State::Cancelled);
     let seen = failure.map(Failure::code);
-    // A request that was sent and came to nothing: no flag survives in the request's log entry.
-    let silent = report
-        .filter(|report| report.outcome() == Outcome::Sent)
-        .map(|_| "no_answer");
+    // The request's log entry has the flags of its last attempt alone.
+    let silent = (state == State::Failed).then_some("no_answer");
     reported.or(seen).or(silent).map(str::to_owned)
 }

@@ -215,6 +215,7 @@ fn a_connect_failure_without_a_report_still_has_its_rows() {
     let record = settled(&entry);
     assert_eq!(states(&record), [State::Failed, State::Failed]);
     assert_eq!(record.attempts[0].target, Target::default());
+    assert_eq!(record.attempts[0].error_code.as_deref(), Some("no_answer"));
     assert_eq!(record.attempts[1].target.deployment.as_deref(), Some("d1"));
     assert_eq!(
         record.request.error_code.as_deref(),
