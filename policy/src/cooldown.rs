@@ -1,9 +1,10 @@
 //! Leaving a failing deployment alone for a while, by LiteLLM's rules.
 //!
 //! Without `allowed_fails`, per deployment and minute: a 429 cools it down when its alias has
-//! another; 401 and 404, which trying again does not mend, cool it down at once; more
-//! than half of at least 5 requests failing does when its alias has another; all of at least 1,000
-//! failing does in any case. With `allowed_fails`: only more failures than that in a minute.
+//! another, and so does a 401 or a 404, which trying again does not mend; more than half of at least
+//! 5 requests failing does when its alias has another; all of at least 1,000 failing does in any
+//! case. (LiteLLM leaves an alias's only deployment alone after one 401 or 404 too: then what is
+//! wrong is hidden behind "all are cooling down", so we do not.) With `allowed_fails`: only more failures than that in a minute.
 //! Failures that are the request's own fault (400, 403, 413, 422 …) never count.
 
 use std::collections::HashMap;
@@ -156,8 +157,7 @@ impl Health {
         let requests = self.successes + self.failures;
         let has_others = group > 1;
         match status {
-            Some(429) if has_others => true,
-            Some(401 | 404) => true,
+            Some(401 | 404 | 429) if has_others => true,
             _ if has_others => requests >= MIN_REQUESTS && self.failures * 2 > requests,
             _ => self.successes == 0 && requests >= MIN_REQUESTS_SINGLE,
         }
