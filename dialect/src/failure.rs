@@ -53,7 +53,7 @@ impl Failure {
         let separator = if refused { " " } else { ": " };
         let mut api_error = ApiError::new(kind, format!("{provider}{separator}{text}"));
         if kind.status() < 500 {
-            api_error.param = error.param.clone();
+            api_error.param = error.param.as_deref().map(scrub);
             if kind != ErrorKind::RateLimit {
                 api_error.code = kind
                     .code()

@@ -9,6 +9,9 @@ use serde::{
 };
 use serde_json::value::{RawValue, to_raw_value};
 
+/// The longest id that is kept; providers' are below 100 bytes.
+const MAX_ID: usize = 256;
+
 /// An object whose values are still text. Of a repeated name the last one counts, as in JavaScript.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Object<'a> {
@@ -147,7 +150,7 @@ impl Text<'_> {
             Self::Plain(text) => Some((*text).to_owned()),
             Self::Number(_) => None,
         }
-        .filter(|id| !id.is_empty())
+        .filter(|id| !id.is_empty() && id.len() <= MAX_ID)
     }
 
     /// How many bytes of text, escapes counted as written.

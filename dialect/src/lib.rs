@@ -22,6 +22,7 @@ mod anthropic;
 pub mod edge;
 mod failure;
 mod framing;
+mod head;
 mod hub;
 mod json;
 mod meter;
@@ -32,5 +33,6 @@ mod request;
 mod response;
 mod sink;
 
+pub use head::{Head, ReportState, ResponseHead};
 pub use request::{ResponseContext, Translated, translate_request};
-pub use response::{Head, ReportState, ResponseHead, ResponseTranslator};
+pub use response::ResponseTranslator;

@@ -68,7 +68,11 @@ impl Meter {
 
     /// The provider has counted (and may do so again: a later count replaces an earlier one).
     pub(crate) fn counted(&mut self, usage: Usage) {
-        self.counted = usage;
+        self.counted = Usage {
+            images: usage.images.max(self.counted.images),
+            characters: usage.characters.max(self.counted.characters),
+            ..usage
+        };
         self.state = State::Counted;
     }
 

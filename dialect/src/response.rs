@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use dragoman_proto::{ApiError, ClientDialect, Operation, Outcome, Usage, UsageSource};
+use dragoman_proto::{ApiError, ClientDialect, Operation, Outcome};
 
 use crate::{
     failure::Failure,
     framing::{Event, Inflate, SseFramer},
+    head::{Head, ReportState, ResponseHead},
     meter::Meter,
     registry::{self, ProviderDialect},
     request::ResponseContext,
@@ -17,49 +18,6 @@ use crate::{
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// The most that is read of an error.
 const MAX_ERROR: usize = 1024 * 1024;
-
-/// The head of a provider's response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ResponseHead<'a> {
-    /// The HTTP status.
-    pub status: u16,
-    /// `content-type`.
-    pub content_type: Option<&'a str>,
-    /// `content-encoding`.
-    pub content_encoding: Option<&'a str>,
-    /// `retry-after`.
-    pub retry_after: Option<&'a str>,
-}
-
-/// The head of the client's response.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
-    /// The HTTP status.
-    pub status: u16,
-    /// `content-type`.
-    pub content_type: String,
-    /// Whether this is a failure that another deployment may not have.
-    pub retryable: bool,
-    /// Seconds for `retry-after`.
-    pub retry_after: Option<u64>,
-}
-
-/// What the ledger learns of an attempt, at any moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReportState<'a> {
-    /// How far the attempt came.
-    pub outcome: Outcome,
-    /// What it used so far.
-    pub usage: Usage,
-    /// Who counted.
-    pub usage_source: UsageSource,
-    /// The provider's status.
-    pub provider_status: u16,
-    /// Our error's status; 0 without an error.
-    pub error_status: u16,
-    /// Our error's code, or its type; empty without an error.
-    pub error_code: &'a str,
-}
 
 /// Translates one attempt's response while it arrives.
 ///
@@ -237,6 +195,9 @@ impl ResponseTranslator {
         match &mut self.mode {
             Mode::Over | Mode::Doomed(_) => {}
             Mode::Pass => {
+                if self.context.operation.is_multipart() {
+                    self.meter.output(bytes.len());
+                }
                 out.extend_from_slice(bytes);
                 self.begin();
             }
@@ -269,10 +230,15 @@ impl ResponseTranslator {
             gate,
             meter: &mut self.meter,
         };
-        let mut step = |event: &Event<'_>| match translator.event(event, &mut sink) {
-            Ok(Flow::Continue) => ControlFlow::Continue(()),
-            Ok(Flow::Done) => ControlFlow::Break(Ok(())),
-            Err(failure) => ControlFlow::Break(Err(failure)),
+        let mut step = |event: &Event<'_>| {
+            if event.data.trim_ascii().is_empty() {
+                return ControlFlow::Continue(());
+            }
+            match translator.event(event, &mut sink) {
+                Ok(Flow::Continue) => ControlFlow::Continue(()),
+                Ok(Flow::Done) => ControlFlow::Break(Ok(())),
+                Err(failure) => ControlFlow::Break(Err(failure)),
+            }
         };
         let flow = match bytes {
             Some(bytes) => framer.feed(bytes, &mut step),
@@ -399,7 +365,6 @@ impl ResponseTranslator {
             } else {
                 Outcome::Rejected
             };
-            out.clear();
             out.extend_from_slice(&error.body(dialect));
             self.head = Some(Head {
                 status: error.status(),

@@ -122,7 +122,10 @@ impl EventTranslator for NativeStream {
             sink.meter
                 .output(text.map_or(0, |raw| crate::json::inner(raw).len()));
         }
-        let meaningful = !matches!(kind, "ping" | "message_start");
+        let meaningful = matches!(
+            kind,
+            "content_block_delta" | "message_delta" | "message_stop"
+        );
         if kind == "message_start"
             && let Some(object) = self.rename(&event.data)
         {

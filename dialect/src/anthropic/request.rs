@@ -131,8 +131,8 @@ fn refuse(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupport
         && !unsupported.is_allowed("temperature")
     {
         // Anthropic's scale ends at 1.
-        unsupported.refuse("temperature (over 1)");
-        request.remove("temperature");
+        unsupported.refuse_value("temperature", "temperature above 1");
+        request.set("temperature", &1);
     }
     for hint in ["prompt_cache_key", "prompt_cache_retention"] {
         if request.some(hint).is_some() {
@@ -195,7 +195,7 @@ fn build<'a>(
     let wanted = request
         .read::<u64>("max_completion_tokens")
         .or_else(|| request.read("max_tokens"))
-        .unwrap_or(DEFAULT_MAX_TOKENS);
+        .unwrap_or_else(|| DEFAULT_MAX_TOKENS.saturating_add(thinking_budget(request)));
     let mut message = MessagesRequest {
         model: &call.config.model,
         max_tokens: cap.map_or(wanted, |cap| wanted.min(cap)),
@@ -212,6 +212,12 @@ fn build<'a>(
     };
     reasoning(request, call, &mut message, wanted, unsupported)?;
     Ok(message)
+}
+
+/// The budget of the client's own `thinking`, which counts towards `max_tokens`.
+fn thinking_budget(request: &Object<'_>) -> u64 {
+    let thinking: Object<'_> = object(request, "thinking");
+    thinking.read("budget_tokens").unwrap_or_default()
 }
 
 fn reasoning<'a>(
@@ -306,9 +312,10 @@ fn response_format<'a>(
 /// Makes the model call the JSON tool: that one, or any if the client has tools of its own. While
 /// thinking Anthropic takes no forced choice, and the model is left to it.
 fn force_json<'a>(message: &mut MessagesRequest<'a>, tool: OutputTool<'a>) {
-    let alone = message.tools.is_empty();
+    let choice = message.tool_choice.as_ref().map(|choice| choice.r#type);
+    let alone = message.tools.is_empty() || choice == Some("none");
     message.tools.push(tool);
-    if message.thinking.is_some() || message.tool_choice.is_some() && !alone {
+    if message.thinking.is_some() || matches!(choice, Some("any" | "tool")) {
         return;
     }
     message.tool_choice = Some(ToolChoice {

@@ -13,7 +13,7 @@ use crate::{
         Choice, Delta, FunctionDelta, StreamFrame, ThinkingBlock, ThinkingBlocks, ToolCallDelta,
         ToolCalls, UsageOut,
     },
-    json::{self, Text},
+    json::{self, Object, Text},
     request::ResponseContext,
     sink::{EventTranslator, Flow, Sink},
 };
@@ -299,6 +299,25 @@ impl MessageStream {
     }
 }
 
+/// Whether an event is of a type that we do not know, whose members may be anything.
+fn is_unknown(data: &[u8]) -> bool {
+    const KNOWN: [&str; 8] = [
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+        "ping",
+        "error",
+    ];
+    Object::parse(data).is_ok_and(|object| {
+        object
+            .some("type")
+            .is_some_and(|kind| !KNOWN.contains(&json::inner(kind)))
+    })
+}
+
 /// The failure in an `error` event.
 pub(super) fn failure(provider: &str, data: &[u8]) -> Failure {
     let error = error::read(data).unwrap_or_default();
@@ -310,6 +329,7 @@ impl EventTranslator for MessageStream {
         match serde_json::from_slice::<StreamEvent<'_>>(&event.data) {
             Ok(parsed) if parsed.r#type == "error" => Err(failure(&self.provider, &event.data)),
             Ok(parsed) => Ok(self.translate(&parsed, sink)),
+            Err(_) if is_unknown(&event.data) => Ok(Flow::Continue),
             Err(_) => Err(match error::read(&event.data) {
                 Some(_) => failure(&self.provider, &event.data),
                 None => Failure::garbage(&self.provider, "an event of the stream is not readable"),

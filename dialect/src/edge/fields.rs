@@ -10,7 +10,7 @@ use serde::{
 
 use super::{
     invalid_json,
-    tally::{Measure, Shape, Tally},
+    tally::{MAX_NAME, MAX_TEXTS, Measure, Shape, Tally},
 };
 use crate::json::Name;
 
@@ -79,7 +79,7 @@ const fn required(operation: Operation) -> &'static [&'static str] {
 impl Kind {
     fn accepts(self, shape: &Shape<'_>) -> bool {
         match (self, shape) {
-            (Self::Text | Self::TextOrTexts | Self::Input, Shape::Text(_))
+            (Self::Text | Self::TextOrTexts | Self::Input, Shape::Text(_) | Shape::LongText)
             | (Self::Bool, Shape::Bool(_))
             | (Self::Number, Shape::Number(_) | Shape::Whole(_))
             | (Self::Whole, Shape::Whole(_))
@@ -192,7 +192,11 @@ impl Inspector {
         }
         match name {
             "fallbacks" => self.facts.overrides.fallbacks = Some(texts),
-            "tags" | "metadata" => self.facts.overrides.tags.append(&mut texts),
+            "tags" | "metadata" => {
+                let tags = &mut self.facts.overrides.tags;
+                tags.append(&mut texts);
+                tags.truncate(MAX_TEXTS);
+            }
             _ => {
                 if let Err(error) = self.note(name, &shape) {
                     return self.fault(error);
@@ -207,6 +211,10 @@ impl Inspector {
     fn note(&mut self, name: &str, shape: &Shape<'_>) -> Result<(), ApiError> {
         let facts = &mut self.facts;
         match (name, shape) {
+            ("model" | "user", Shape::LongText) => {
+                let message = format!("{name} is longer than {MAX_NAME} bytes");
+                return Err(ApiError::invalid(message).param(name));
+            }
             ("model", Shape::Text(model)) if model.trim().is_empty() => {
                 return Err(ApiError::invalid("model is empty").param("model"));
             }

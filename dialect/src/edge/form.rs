@@ -2,7 +2,7 @@
 
 use dragoman_proto::{ApiError, ErrorKind, Facts, Operation, Overrides};
 
-use super::tally::Tally;
+use super::tally::{MAX_NAME, Tally};
 use crate::multipart;
 
 pub(super) fn inspect(
@@ -37,7 +37,7 @@ pub(super) fn inspect(
     for part in &parts {
         match (part.is_file, images, part.name) {
             (true, true, _) => tally.image(),
-            (true, false, _) => tally.document(part.range.len()),
+            (true, false, _) => tally.audio(part.range.len()),
             (false, _, "prompt") => tally.text(part.range.len()),
             _ => {}
         }
@@ -56,6 +56,13 @@ pub(super) fn inspect(
         })
         .transpose()?
         .unwrap_or(1);
+    if let Some(name) = ["model", "user"]
+        .into_iter()
+        .find(|name| field(name).is_some_and(|text| text.len() > MAX_NAME))
+    {
+        let message = format!("{name} is longer than {MAX_NAME} bytes");
+        return Err(ApiError::invalid(message).param(name));
+    }
     Ok(Facts {
         model: field("model").map(str::to_owned),
         operation,

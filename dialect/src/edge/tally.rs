@@ -30,6 +30,11 @@ const NUMBER_BOUND: u64 = 24;
 /// compress to no less than about 2 KB and are below 5,000 tokens.
 const DOCUMENT_BOUND_PER_BYTE: u64 = 2;
 
+/// The longest name: facts travel in headers.
+pub(super) const MAX_NAME: usize = 512;
+/// The most names in a list, for the same reason.
+pub(super) const MAX_TEXTS: usize = 16;
+
 /// Counts while a body is read.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -72,6 +77,11 @@ impl Tally {
         self.images = self.images.saturating_add(1);
     }
 
+    /// Audio is at most some 50 tokens a second, for which no encoding needs less than 1 KB.
+    pub(super) fn audio(&mut self, bytes: usize) {
+        self.document(bytes / 16);
+    }
+
     pub(super) fn document(&mut self, bytes: usize) {
         self.documents = self.documents.saturating_add(bytes as u64);
     }
@@ -94,6 +104,8 @@ pub(super) enum Shape<'de> {
     Whole(i64),
     Number(f64),
     Text(Cow<'de, str>),
+    /// A string that is too long to be a name.
+    LongText,
     List {
         length: usize,
         /// Whether all elements are strings.
@@ -114,7 +126,15 @@ pub(super) enum Shape<'de> {
 enum Place {
     Text,
     Image,
+    Audio,
     Document,
+}
+
+/// Whether base64 or a data URL holds an image: PNG, JPEG, GIF or WebP by their first bytes.
+fn is_image(text: &str) -> bool {
+    ["data:image/", "iVBOR", "/9j/", "R0lGOD", "UklGR"]
+        .iter()
+        .any(|start| text.starts_with(start))
 }
 
 /// Reads any value, counts it, and says what it was. It recurses no deeper than serde_json allows.
@@ -141,10 +161,13 @@ impl<'t> Measure<'t> {
         }
     }
 
-    fn string(&mut self, bytes: usize) {
+    fn string(&mut self, text: &str) {
+        let bytes = text.len();
         match self.place {
             Place::Text => self.tally.text(bytes),
             Place::Image => self.tally.image(),
+            Place::Audio => self.tally.audio(bytes),
+            Place::Document if is_image(text) => self.tally.image(),
             Place::Document => self.tally.document(bytes),
         }
     }
@@ -155,6 +178,7 @@ impl Place {
     fn within(self, name: &str) -> Self {
         match (self, name) {
             (_, "image_url") | (Self::Image, "url") => Self::Image,
+            (_, "input_audio") | (Self::Audio, "data") => Self::Audio,
             (_, "file_data" | "data" | "b64_json") => Self::Document,
             _ => Self::Text,
         }
@@ -201,21 +225,25 @@ impl<'de> Visitor<'de> for Measure<'_> {
     }
 
     fn visit_borrowed_str<E>(mut self, text: &'de str) -> Result<Shape<'de>, E> {
-        self.string(text.len());
-        Ok(Shape::Text(Cow::Borrowed(text)))
+        self.string(text);
+        Ok(if text.len() <= MAX_NAME {
+            Shape::Text(Cow::Borrowed(text))
+        } else {
+            Shape::LongText
+        })
     }
 
     fn visit_str<E>(mut self, text: &str) -> Result<Shape<'de>, E> {
-        // A copy of what had escapes, as long as it may be a name; texts are only counted.
-        const NAME: usize = 512;
-        self.string(text.len());
-        let kept = if text.len() <= NAME { text } else { "…" };
-        Ok(Shape::Text(Cow::Owned(kept.to_owned())))
+        // What had escapes is copied as long as it may be a name; texts are only counted.
+        self.string(text);
+        Ok(if text.len() <= MAX_NAME {
+            Shape::Text(Cow::Owned(text.to_owned()))
+        } else {
+            Shape::LongText
+        })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape<'de>, A::Error> {
-        // Lists that are kept are names and tags: short.
-        const MAX_TEXTS: usize = 64;
         let Self {
             tally,
             place,
@@ -227,7 +255,7 @@ impl<'de> Visitor<'de> for Measure<'_> {
             place,
             texts: None,
         })? {
-            of_strings &= matches!(shape, Shape::Text(_));
+            of_strings &= matches!(shape, Shape::Text(_) | Shape::LongText);
             of_objects &= matches!(shape, Shape::Object { .. });
             if shape != (Shape::Object { has_role: true }) {
                 roleless = roleless.or(Some(length));
@@ -263,7 +291,7 @@ impl<'de> Visitor<'de> for Measure<'_> {
                 texts: texts.as_deref_mut().filter(|_| name == "tags"),
             })?;
             if name == "role" {
-                has_role = matches!(shape, Shape::Text(_));
+                has_role = matches!(shape, Shape::Text(_) | Shape::LongText);
             }
         }
         Ok(Shape::Object { has_role })

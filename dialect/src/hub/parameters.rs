@@ -70,6 +70,15 @@ impl Unsupported {
         }
     }
 
+    /// This value of `param` cannot be expressed: replaced by the nearest one, or named in the error.
+    pub(crate) fn refuse_value(&mut self, param: &str, what: &str) {
+        if self.drop {
+            self.leave_out(param);
+        } else {
+            self.refused.push(what.to_owned());
+        }
+    }
+
     /// `param` is only a hint: left out, and reported.
     pub(crate) fn leave_out(&mut self, param: &str) {
         if !self.dropped.iter().any(|known| known == param) {
@@ -88,7 +97,7 @@ impl Unsupported {
              (in the request, in the model's litellm_params or in litellm_settings)",
             self.provider
         ))
-        .param(first.clone())
+        .param(first.split(' ').next().unwrap_or_default())
         .code("unsupported_parameter"))
     }
 }

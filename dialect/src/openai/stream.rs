@@ -14,6 +14,8 @@ use crate::{
     sink::{EventTranslator, Flow, Sink},
 };
 
+/// The longest usage that is kept for the end of the stream.
+const MAX_USAGE: usize = 4096;
 /// Choices beyond this are passed on as they come, without order.
 const MAX_CHOICES: usize = 256;
 
@@ -35,6 +37,8 @@ pub(super) struct ChunkStream {
 struct ChoiceState {
     index: u64,
     finished: bool,
+    /// Whether it had finished before this chunk.
+    ended: bool,
 }
 
 impl ChunkStream {
@@ -86,7 +90,8 @@ impl ChunkStream {
         let finishes = choice.finish_reason.is_some();
         match known {
             Some(state) => {
-                if state.finished {
+                state.ended = state.finished;
+                if state.ended {
                     choice.finish_reason = None;
                 }
                 state.finished |= finishes;
@@ -99,6 +104,7 @@ impl ChunkStream {
                     self.choices.push(ChoiceState {
                         index,
                         finished: finishes,
+                        ended: false,
                     });
                 }
                 if self.chat {
@@ -128,13 +134,17 @@ impl ChunkStream {
             && let Some(usage) = read_usage(raw)
         {
             sink.meter.counted(usage);
-            if self.include_usage {
+            if self.include_usage && raw.get().len() <= MAX_USAGE {
                 self.usage = Some(raw.get().to_owned());
             }
         }
         let mut choices = chunk.choices.take().unwrap_or_default();
         if choices.is_empty() && chunk.rest.names().all(is_frame) {
             return Ok(());
+        }
+        for choice in &mut choices {
+            // Some imitators write an empty reason until there is one.
+            choice.finish_reason = choice.finish_reason.filter(|reason| !reason.is_empty());
         }
         let meaningful = choices.iter().any(Choice::is_meaningful);
         let length: usize = choices.iter().map(Choice::len).sum();
@@ -144,9 +154,22 @@ impl ChunkStream {
         for choice in &mut choices {
             self.order(choice);
         }
+        let says_nothing = !choices.is_empty() && choices.iter().all(|c| self.is_idle(c));
+        if says_nothing {
+            return Ok(());
+        }
         chunk.choices = Some(choices);
         write(chunk, &self.frame, meaningful, sink);
         Ok(())
+    }
+
+    /// Whether a choice has ended before, and this adds nothing to it.
+    fn is_idle(&self, choice: &Choice<'_>) -> bool {
+        !choice.is_meaningful()
+            && self
+                .choices
+                .iter()
+                .any(|state| state.ended && Some(state.index) == choice.index)
     }
 
     fn failure(&self, raw: &[u8], is_object: bool) -> Failure {

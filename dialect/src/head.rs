@@ -1,0 +1,46 @@
+//! What goes into a response translator beside bytes, and what comes out of it.
+
+use dragoman_proto::{Outcome, Usage, UsageSource};
+
+/// The head of a provider's response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResponseHead<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// `content-type`.
+    pub content_type: Option<&'a str>,
+    /// `content-encoding`.
+    pub content_encoding: Option<&'a str>,
+    /// `retry-after`.
+    pub retry_after: Option<&'a str>,
+}
+
+/// The head of the client's response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The HTTP status.
+    pub status: u16,
+    /// `content-type`.
+    pub content_type: String,
+    /// Whether this is a failure that another deployment may not have.
+    pub retryable: bool,
+    /// Seconds for `retry-after`.
+    pub retry_after: Option<u64>,
+}
+
+/// What the ledger learns of an attempt, at any moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportState<'a> {
+    /// How far the attempt came.
+    pub outcome: Outcome,
+    /// What it used so far.
+    pub usage: Usage,
+    /// Who counted.
+    pub usage_source: UsageSource,
+    /// The provider's status.
+    pub provider_status: u16,
+    /// Our error's status; 0 without an error.
+    pub error_status: u16,
+    /// Our error's code, or its type; empty without an error.
+    pub error_code: &'a str,
+}

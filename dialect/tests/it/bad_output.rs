@@ -1,0 +1,239 @@
+//! Providers that answer what they should not.
+
+use std::io::Write;
+
+use dragoman_dialect::ResponseHead;
+use dragoman_proto::Operation;
+use flate2::{
+    Compression,
+    write::{DeflateEncoder, GzEncoder, ZlibEncoder},
+};
+
+use crate::support::{JSON, Outcome, SSE, answer, context, fixtures, head, respond};
+
+const STREAM: &str = r#","stream":true"#;
+const DIALECTS: [&str; 2] = ["openai", "anthropic"];
+
+fn assert_bad_gateway(outcome: &Outcome, case: &str) {
+    assert_eq!(outcome.head.status, 502, "{case}: {outcome:?}");
+    assert!(outcome.head.retryable, "{case}");
+    assert_eq!(outcome.head.content_type, JSON, "{case}");
+    assert!(
+        outcome.body.starts_with(r#"{"error":{"message":""#),
+        "{case}"
+    );
+}
+
+#[test]
+fn garbage_with_status_200_is_a_502() {
+    let cases: [(&str, &str, &[u8]); 7] = [
+        ("HTML", "text/html", b"<html><body>Sign in</body></html>"),
+        ("broken JSON", JSON, b"{\"choices\": [{\"index\""),
+        ("nothing", JSON, b""),
+        ("white space", JSON, b" \r\n"),
+        (
+            "the wrong shape",
+            JSON,
+            b"{\"id\":\"x\",\"object\":\"chat.completion\"}",
+        ),
+        ("no object", JSON, b"[1,2]"),
+        ("invalid UTF-8", JSON, b"{\"choices\":[\"\xff\"]}"),
+    ];
+    for dialect in DIALECTS {
+        for extra in ["", STREAM] {
+            for (case, content_type, body) in cases {
+                let outcome = answer(&context(dialect, extra), content_type, body);
+                assert_bad_gateway(&outcome, &format!("{case} from {dialect} {extra}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn html_that_claims_to_be_a_stream_is_a_502() {
+    for dialect in DIALECTS {
+        let outcome = answer(&context(dialect, STREAM), SSE, b"<html>\n\n</html>\n\n");
+        assert_bad_gateway(&outcome, dialect);
+    }
+}
+
+#[test]
+fn a_stream_that_nobody_asked_for_is_a_502() {
+    for dialect in DIALECTS {
+        for (name, stream) in fixtures(&format!("streams/{dialect}")) {
+            assert_bad_gateway(&answer(&context(dialect, ""), SSE, &stream), &name);
+        }
+    }
+}
+
+#[test]
+fn a_json_error_in_place_of_a_stream_keeps_its_meaning() {
+    let body = br#"{"error":{"message":"slow down","code":"rate_limit_exceeded"}}"#;
+    let outcome = answer(&context("openai", STREAM), JSON, body);
+    assert_eq!(outcome.head.status, 429);
+    assert!(outcome.body.contains("slow down"));
+}
+
+#[test]
+fn errors_keep_status_message_code_and_param() {
+    let body = br#"{"error":{"message":"'top_p' is out of range","type":"invalid_request_error",
+        "param":"top_p","code":"invalid_value"}}"#;
+    let outcome = respond(&context("openai", ""), &head(400, JSON), [&body[..]]);
+    assert_eq!(
+        outcome.body,
+        r#"{"error":{"message":"openai: 'top_p' is out of range","type":"invalid_request_error","param":"top_p","code":"invalid_value"}}"#
+    );
+    assert!(!outcome.head.retryable);
+    assert!(outcome.report.contains("Rejected"), "{}", outcome.report);
+}
+
+#[test]
+fn anthropic_s_errors_are_translated() {
+    for (status, kind, message, expected, retryable) in [
+        (400, "invalid_request_error", "messages.0: bad", 400, false),
+        (
+            400,
+            "invalid_request_error",
+            "prompt is too long: 2 > 1",
+            400,
+            true,
+        ),
+        (401, "authentication_error", "invalid x-api-key", 502, true),
+        (404, "not_found_error", "model: claude-9", 404, true),
+        (413, "request_too_large", "too large", 413, true),
+        (429, "rate_limit_error", "slow down", 429, true),
+        (500, "api_error", "oops", 502, true),
+        (529, "overloaded_error", "Overloaded", 503, true),
+    ] {
+        let body = format!(
+            r#"{{"type":"error","error":{{"type":"{kind}","message":"{message}"}},"request_id":"r"}}"#
+        );
+        let outcome = respond(
+            &context("anthropic", ""),
+            &head(status, JSON),
+            [body.as_bytes()],
+        );
+        assert_eq!(
+            (outcome.head.status, outcome.head.retryable),
+            (expected, retryable),
+            "{kind}: {}",
+            outcome.body
+        );
+        assert_eq!(
+            outcome.body.contains(message),
+            status != 401,
+            "{}",
+            outcome.body
+        );
+    }
+}
+
+#[test]
+fn an_error_that_is_a_web_page_has_its_status() {
+    let page = b"<html>502 Bad Gateway</html>";
+    let outcome = respond(
+        &context("openai", STREAM),
+        &head(503, "text/html"),
+        [&page[..]],
+    );
+    assert_eq!(outcome.head.status, 503);
+    assert!(!outcome.body.contains("<html>"));
+}
+
+#[test]
+fn retry_after_is_kept() {
+    let response = ResponseHead {
+        retry_after: Some("7"),
+        ..head(429, JSON)
+    };
+    let outcome = respond(&context("openai", ""), &response, [&b"{}"[..]]);
+    assert_eq!(
+        (outcome.head.status, outcome.head.retry_after),
+        (429, Some(7))
+    );
+}
+
+fn compressed(encoding: &str, body: &[u8]) -> Vec<u8> {
+    let level = Compression::default();
+    match encoding {
+        "gzip" => {
+            let mut encoder = GzEncoder::new(Vec::new(), level);
+            encoder.write_all(body).unwrap();
+            encoder.finish().unwrap()
+        }
+        "zlib" => {
+            let mut encoder = ZlibEncoder::new(Vec::new(), level);
+            encoder.write_all(body).unwrap();
+            encoder.finish().unwrap()
+        }
+        _ => {
+            let mut encoder = DeflateEncoder::new(Vec::new(), level);
+            encoder.write_all(body).unwrap();
+            encoder.finish().unwrap()
+        }
+    }
+}
+
+#[test]
+fn compressed_answers_are_read() {
+    for (wrapper, encoding) in [("gzip", "gzip"), ("zlib", "deflate"), ("raw", "deflate")] {
+        for (dialect, folder, extra, content_type) in [
+            ("openai", "answers/openai", "", JSON),
+            ("anthropic", "streams/anthropic", STREAM, SSE),
+        ] {
+            let (_, body) = fixtures(folder)
+                .into_iter()
+                .find(|(n, _)| n == "text")
+                .unwrap();
+            let context = context(dialect, extra);
+            let plain = answer(&context, content_type, &body);
+            let response = ResponseHead {
+                content_encoding: Some(encoding),
+                ..head(200, content_type)
+            };
+            let bytes = compressed(wrapper, &body);
+            assert_eq!(respond(&context, &response, [&bytes[..]]), plain);
+            assert_eq!(respond(&context, &response, bytes.chunks(1)), plain);
+            let cut = respond(&context, &response, [&bytes[..bytes.len() / 2]]);
+            assert_eq!(cut.head.status, if cut.head.retryable { 502 } else { 200 });
+        }
+    }
+}
+
+#[test]
+fn an_unknown_encoding_is_a_502() {
+    let response = ResponseHead {
+        content_encoding: Some("br"),
+        ..head(200, JSON)
+    };
+    assert_bad_gateway(
+        &respond(&context("openai", ""), &response, [&b"x"[..]]),
+        "br",
+    );
+}
+
+#[test]
+fn a_bomb_is_refused() {
+    let bomb = compressed("gzip", &vec![b' '; 65 * 1024 * 1024]);
+    let response = ResponseHead {
+        content_encoding: Some("gzip"),
+        ..head(200, JSON)
+    };
+    let outcome = respond(&context("openai", ""), &response, [&bomb[..]]);
+    assert_bad_gateway(&outcome, "bomb");
+}
+
+#[test]
+fn an_anthropic_client_gets_anthropic_s_error() {
+    let deployment = crate::support::deployment("anthropic");
+    let admission = crate::support::admission(Operation::Messages, false);
+    let body = br#"{"model":"alias","max_tokens":9,"messages":[{"role":"user","content":"x"}]}"#;
+    let translated =
+        dragoman_dialect::translate_request(&deployment, &admission, None, body).unwrap();
+    let outcome = answer(&translated.response, JSON, b"nonsense");
+    assert!(
+        outcome
+            .body
+            .starts_with(r#"{"type":"error","error":{"type":"api_error""#)
+    );
+}

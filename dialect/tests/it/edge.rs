@@ -1,0 +1,250 @@
+//! What the edge refuses, and what it states.
+
+use dragoman_dialect::edge::inspect;
+use dragoman_proto::{ApiError, Facts, Operation};
+
+fn chat(body: impl AsRef<[u8]>) -> Result<Facts, ApiError> {
+    inspect(
+        Operation::ChatCompletions,
+        "/v1/chat/completions",
+        Some("application/json"),
+        body.as_ref(),
+    )
+}
+
+fn with(member: &str) -> Result<Facts, ApiError> {
+    chat(format!(
+        r#"{{"model":"m","messages":[{{"role":"user","content":"hello"}}]{}{member}}}"#,
+        if member.is_empty() { "" } else { "," }
+    ))
+}
+
+#[test]
+fn a_body_that_is_not_json_is_told_where() {
+    let error = chat(b"{\"model\": \"m\",}").unwrap_err();
+    assert_eq!(error.status(), 400);
+    assert!(
+        error.message.starts_with("the body is not valid JSON: ")
+            && error.message.contains("line 1"),
+        "{}",
+        error.message
+    );
+}
+
+#[test]
+fn bodies_that_are_no_request_are_400() {
+    let deep = format!(
+        r#"{{"messages":[{{"role":"user","x":{}"#,
+        "[".repeat(100_000)
+    );
+    let closed = format!(r#"{{"x":{}{}}}"#, "[".repeat(500), "]".repeat(500));
+    for body in [
+        "",
+        " ",
+        "null",
+        "1",
+        "[]",
+        "[{\"model\":\"m\"}]",
+        "\"text\"",
+        "{}",
+        "{\"model\":\"m\"}x",
+        "{\"messages\":1e999}",
+        &deep,
+        &closed,
+    ] {
+        let error = chat(body).unwrap_err();
+        assert_eq!(error.status(), 400, "{:.40}: {}", body, error.message);
+    }
+    assert_eq!(chat(b"{\"model\":\"\xff\"}").unwrap_err().status(), 400);
+    assert_eq!(
+        chat(b"{\"messages\":[{\"role\":\"user\",\"content\":\"\xc3\"}]}")
+            .unwrap_err()
+            .status(),
+        400
+    );
+}
+
+#[test]
+fn wrong_types_are_named() {
+    for (member, param) in [
+        (r#""model":5"#, "model"),
+        (r#""model":"""#, "model"),
+        (r#""stream":"yes""#, "stream"),
+        (r#""max_tokens":0"#, "max_tokens"),
+        (r#""max_tokens":-1"#, "max_tokens"),
+        (r#""max_tokens":"9""#, "max_tokens"),
+        (r#""max_completion_tokens":1.5"#, "max_completion_tokens"),
+        (r#""n":0"#, "n"),
+        (r#""n":1000"#, "n"),
+        (r#""temperature":"hot""#, "temperature"),
+        (r#""stop":[1]"#, "stop"),
+        (r#""tools":{}"#, "tools"),
+        (r#""tools":["x"]"#, "tools"),
+        (r#""user":7"#, "user"),
+        (r#""metadata":[]"#, "metadata"),
+        (r#""timeout":0"#, "timeout"),
+        (r#""num_retries":-1"#, "num_retries"),
+        (r#""messages":null"#, ""),
+        (r#""messages":{}"#, "messages"),
+        (r#""messages":"hi""#, "messages"),
+        (r#""messages":[]"#, "messages"),
+        (r#""messages":[1]"#, "messages[0]"),
+        (
+            r#""messages":[{"role":"user"},{"content":"x"}]"#,
+            "messages[1]",
+        ),
+        (r#""messages":[{"role":1}]"#, "messages[0]"),
+    ] {
+        let result = with(member);
+        if param.is_empty() {
+            // The first of the two counts: null says nothing.
+            assert!(result.is_ok(), "{member}");
+            continue;
+        }
+        let error = result.expect_err(member);
+        assert_eq!(
+            (error.status(), error.param.as_deref()),
+            (400, Some(param)),
+            "{member}"
+        );
+    }
+}
+
+#[test]
+fn what_travels_in_headers_is_bounded() {
+    let long = "x".repeat(513);
+    for name in ["model", "user"] {
+        let error = with(&format!(r#""{name}":"{long}""#)).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some(name));
+    }
+    let many = vec![r#""t""#; 100].join(",");
+    let facts = with(&format!(
+        r#""tags":[{many},"{long}"],"metadata":{{"tags":["u"]}}"#
+    ))
+    .unwrap();
+    assert_eq!(facts.overrides.tags.len(), 16);
+}
+
+#[test]
+fn null_is_as_good_as_nothing() {
+    let facts = chat(
+        r#"{"model":null,"messages":[{"role":"user","content":null}],"stream":null,"stop":null,
+        "tools":null,"max_tokens":null,"n":null,"user":null,"metadata":null}"#,
+    )
+    .unwrap();
+    assert_eq!((facts.model, facts.stream, facts.choices), (None, false, 1));
+    let error = chat(r#"{"model":"m","messages":null}"#).unwrap_err();
+    assert_eq!(error.param.as_deref(), Some("messages"));
+}
+
+#[test]
+fn facts_are_taken() {
+    let facts = with(
+        r#""stream":true,"max_tokens":5,"max_completion_tokens":9,"n":2,"user":"u",
+        "fallbacks":["a",{"b":["c"]}],"disable_fallbacks":true,"num_retries":0,"timeout":1.5,
+        "tags":["t"],"metadata":{"tags":["s"],"other":[{"tags":["no"]}]}"#,
+    )
+    .unwrap();
+    assert_eq!(facts.model.as_deref(), Some("m"));
+    assert_eq!(
+        (facts.stream, facts.max_tokens, facts.choices),
+        (true, Some(9), 2)
+    );
+    assert_eq!(facts.user.as_deref(), Some("u"));
+    let overrides = facts.overrides;
+    assert_eq!(overrides.fallbacks, Some(vec!["a".to_owned()]));
+    assert!(overrides.disable_fallbacks);
+    assert_eq!(
+        (overrides.num_retries, overrides.timeout_ms),
+        (Some(0), Some(1500))
+    );
+    assert_eq!(overrides.tags, ["t", "s"]);
+}
+
+#[test]
+fn the_bound_is_never_below_the_bytes_of_text() {
+    let text = "\\u00fc漢字".repeat(100);
+    let facts = chat(format!(
+        r#"{{"messages":[{{"role":"user","content":[{{"type":"text","text":"{text}"}}]}}]}}"#
+    ))
+    .unwrap();
+    assert!(facts.prompt_bound >= 100 * 8, "{}", facts.prompt_bound);
+    assert!(facts.prompt_tokens >= 200 && facts.prompt_tokens < facts.prompt_bound);
+}
+
+#[test]
+fn images_are_no_text() {
+    let image = "A".repeat(1_000_000);
+    let facts = chat(format!(
+        r#"{{"messages":[{{"role":"user","content":[{{"type":"image_url","image_url":
+        {{"url":"data:image/png;base64,{image}"}}}}]}}]}}"#
+    ))
+    .unwrap();
+    assert!(facts.prompt_bound < 10_000, "{}", facts.prompt_bound);
+    assert!(facts.prompt_bound > 8_000);
+}
+
+#[test]
+fn endpoints_want_what_they_are_for() {
+    for (operation, missing, good) in [
+        (Operation::Embeddings, "input", r#"{"input":"x"}"#),
+        (Operation::Embeddings, "input", r#"{"input":[[1,2],[3]]}"#),
+        (
+            Operation::ImagesGenerations,
+            "prompt",
+            r#"{"prompt":"a cat","n":2}"#,
+        ),
+        (Operation::Completions, "prompt", r#"{"prompt":["a"]}"#),
+        (Operation::Moderations, "input", r#"{"input":["x"]}"#),
+        (
+            Operation::AudioSpeech,
+            "input",
+            r#"{"input":"x","voice":"y"}"#,
+        ),
+        (
+            Operation::Rerank,
+            "query",
+            r#"{"query":"q","documents":["a"]}"#,
+        ),
+        (
+            Operation::Messages,
+            "messages",
+            r#"{"messages":[{"role":"user"}],"max_tokens":1}"#,
+        ),
+    ] {
+        let error = inspect(operation, "/p", None, b"{\"model\":\"m\"}").unwrap_err();
+        assert_eq!(error.param.as_deref(), Some(missing), "{operation:?}");
+        assert!(
+            inspect(operation, "/p", None, good.as_bytes()).is_ok(),
+            "{good}"
+        );
+    }
+}
+
+const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n\
+                    RIFF\r\n--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper\r\n\
+                    --b--\r\n";
+
+#[test]
+fn a_form_states_its_model() {
+    let kind = Some("multipart/form-data; boundary=b");
+    let operation = Operation::AudioTranscriptions;
+    let facts = inspect(operation, "/p", kind, FORM.as_bytes()).unwrap();
+    assert_eq!(facts.model.as_deref(), Some("whisper"));
+    let image = inspect(Operation::ImagesEdits, "/p", kind, FORM.as_bytes()).unwrap_err();
+    assert_eq!(image.param.as_deref(), Some("image"));
+}
+
+#[test]
+fn the_wrong_kind_of_body_is_415() {
+    let json = inspect(
+        Operation::AudioTranscriptions,
+        "/p",
+        Some("application/json"),
+        b"{}",
+    );
+    assert_eq!(json.unwrap_err().status(), 415);
+    let kind = Some("multipart/form-data; boundary=b");
+    let form = inspect(Operation::ChatCompletions, "/p", kind, FORM.as_bytes());
+    assert_eq!(form.unwrap_err().status(), 415);
+}

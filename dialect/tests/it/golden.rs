@@ -1,0 +1,62 @@
+//! Each request and answer in each dialect, beside which a reader can lay the provider's manual.
+
+use std::fmt::Write;
+
+use dragoman_proto::ClientDialect;
+
+use crate::support::{JSON, answer, chat, context, fixtures, pretty};
+
+#[test]
+fn requests_in_each_dialect() {
+    for (name, body) in fixtures("requests") {
+        let mut text = String::new();
+        for target in [
+            "openai",
+            "openai-reasoning",
+            "groq",
+            "anthropic",
+            "anthropic-new",
+        ] {
+            let _ = writeln!(text, "=== {target}");
+            match chat(target, &body) {
+                Ok(translated) => {
+                    let _ = writeln!(text, "POST {}", translated.path);
+                    for (header, value) in &translated.headers {
+                        let _ = writeln!(text, "{header}: {value}");
+                    }
+                    if !translated.dropped.is_empty() {
+                        let _ = writeln!(text, "dropped: {}", translated.dropped.join(", "));
+                    }
+                    let sent = translated.body.as_deref().unwrap_or(&body);
+                    let _ = writeln!(text, "\n{}\n", pretty(sent));
+                }
+                Err(error) => {
+                    let body = error.body(ClientDialect::OpenAi);
+                    let _ = writeln!(text, "{} {}\n", error.status(), pretty(&body));
+                }
+            }
+        }
+        insta::assert_snapshot!(format!("request__{name}"), text);
+    }
+}
+
+#[test]
+fn answers_of_each_dialect() {
+    for dialect in ["openai", "anthropic"] {
+        for (name, body) in fixtures(&format!("answers/{dialect}")) {
+            let extra = if name == "json_schema" {
+                r#","response_format":{"type":"json_schema","json_schema":{"name":"n"}}"#
+            } else {
+                ""
+            };
+            let outcome = answer(&context(dialect, extra), JSON, &body);
+            let text = format!(
+                "{:?}\n{}\n\n{}",
+                outcome.head,
+                outcome.report,
+                pretty(outcome.body.as_bytes())
+            );
+            insta::assert_snapshot!(format!("answer__{dialect}__{name}"), text);
+        }
+    }
+}

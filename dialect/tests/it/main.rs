@@ -1,0 +1,10 @@
+//! The crate through its public interface: golden files, streams at every split, bad output,
+//! properties.
+
+mod bad_output;
+mod edge;
+mod endpoints;
+mod golden;
+mod properties;
+mod streams;
+mod support;

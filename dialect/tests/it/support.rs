@@ -1,0 +1,139 @@
+//! Deployments, admissions and fixtures.
+
+use std::{fs, path::PathBuf};
+
+use dragoman_dialect::{
+    Head, ResponseContext, ResponseHead, ResponseTranslator, Translated, translate_request,
+};
+use dragoman_proto::{Admission, ApiError, Dialect, Operation, Quirks, UpstreamConfig};
+
+pub(crate) const SSE: &str = "text/event-stream; charset=utf-8";
+pub(crate) const JSON: &str = "application/json";
+
+/// A deployment of OpenAI, of a provider with quirks, or of Anthropic.
+pub(crate) fn deployment(name: &str) -> UpstreamConfig {
+    let (dialect, model, base_path) = match name {
+        "openai" => (Dialect::OpenAi, "gpt-4o-mini", "/v1"),
+        "openai-reasoning" => (Dialect::OpenAi, "o3-mini", "/v1"),
+        "groq" => (Dialect::OpenAi, "llama-3.1-70b", "/openai/v1"),
+        "anthropic" => (Dialect::Anthropic, "claude-sonnet-4-20250514", ""),
+        "anthropic-new" => (Dialect::Anthropic, "claude-opus-4-7", "/proxy/v1"),
+        other => unreachable!("no deployment {other}"),
+    };
+    let quirks = if name == "groq" {
+        Quirks {
+            max_tokens_field: Some("max_tokens".into()),
+            no_stream_options: true,
+            unsupported: vec!["logprobs".into(), "seed".into()],
+        }
+    } else {
+        Quirks::default()
+    };
+    UpstreamConfig {
+        deployment: "d1".into(),
+        provider: name.split('-').next().unwrap().into(),
+        dialect,
+        model: model.into(),
+        authority: "provider.test".into(),
+        base_path: base_path.into(),
+        defaults: serde_json::Map::new(),
+        drop_params: false,
+        quirks,
+    }
+}
+
+pub(crate) fn admission(operation: Operation, stream: bool) -> Admission {
+    let mut admission = Admission::decode(
+        br#"{"id":"0199","at":1763600000123,"m":"alias","op":"chat_completions","k":"master","pt":17}"#,
+    )
+    .unwrap();
+    admission.operation = operation;
+    admission.stream = stream;
+    admission
+}
+
+pub(crate) fn chat(deployment_name: &str, body: &[u8]) -> Result<Translated, ApiError> {
+    let stream =
+        serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body["stream"] == true);
+    let admission = admission(Operation::ChatCompletions, stream);
+    translate_request(&deployment(deployment_name), &admission, None, body)
+}
+
+/// The context of an answer to a chat request with `extra` members.
+pub(crate) fn context(deployment_name: &str, extra: &str) -> ResponseContext {
+    let body = format!(r#"{{"messages":[{{"role":"user","content":"x"}}]{extra}}}"#);
+    chat(deployment_name, body.as_bytes()).unwrap().response
+}
+
+/// The files in a folder of fixtures: name and content.
+pub(crate) fn fixtures(folder: &str) -> Vec<(String, Vec<u8>)> {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/fixtures", folder]
+        .iter()
+        .collect();
+    let mut found: Vec<_> = fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            (name, fs::read(path).unwrap())
+        })
+        .collect();
+    found.sort();
+    assert!(!found.is_empty(), "no fixtures in {folder}");
+    found
+}
+
+/// All that comes of a response.
+#[derive(Debug, PartialEq, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) head: Head,
+    pub(crate) body: String,
+    pub(crate) report: String,
+}
+
+/// Feeds a response in pieces.
+pub(crate) fn respond<'a>(
+    context: &ResponseContext,
+    head: &ResponseHead<'_>,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Outcome {
+    let mut translator = ResponseTranslator::new(context.clone(), head);
+    let mut out = Vec::new();
+    for piece in pieces {
+        let before = out.len();
+        translator.feed(piece, false, &mut out);
+        assert!(
+            translator.head().is_some() || out.len() == before,
+            "nothing is written before the head"
+        );
+    }
+    translator.feed(&[], true, &mut out);
+    let report = translator.report();
+    let head = translator.head().expect("a finished response has a head");
+    Outcome {
+        head: head.clone(),
+        body: String::from_utf8_lossy(&out).into_owned(),
+        report: format!("{report:?}"),
+    }
+}
+
+pub(crate) fn head(status: u16, content_type: &str) -> ResponseHead<'_> {
+    ResponseHead {
+        status,
+        content_type: Some(content_type),
+        content_encoding: None,
+        retry_after: None,
+    }
+}
+
+/// A whole answer with status 200.
+pub(crate) fn answer(context: &ResponseContext, content_type: &str, body: &[u8]) -> Outcome {
+    respond(context, &head(200, content_type), [body])
+}
+
+pub(crate) fn pretty(json: &[u8]) -> String {
+    serde_json::from_slice::<serde_json::Value>(json)
+        .map(|value| serde_json::to_string_pretty(&value).unwrap())
+        .unwrap_or_else(|_| String::from_utf8_lossy(json).into_owned())
+}
