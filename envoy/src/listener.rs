@@ -31,6 +31,9 @@ use crate::{Topology, any, filters, local_reply, route, secret};
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a client may take to send a whole request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long Envoy waits for a client to close a connection that is over. A client whose stream broke
+/// off waits this long before it can know.
+const DELAYED_CLOSE: Duration = Duration::from_millis(100);
 /// How long a connection without a request stays open.
 const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(900);
 
@@ -104,6 +107,7 @@ fn manager(name: &str, topology: &Topology) -> HttpConnectionManager {
         }),
         request_headers_timeout: Some(any::duration(HEADERS_TIMEOUT)),
         request_timeout: Some(any::duration(REQUEST_TIMEOUT)),
+        delayed_close_timeout: Some(any::duration(DELAYED_CLOSE)),
         stream_idle_timeout: Some(any::duration(topology.idle_timeout)),
         ..HttpConnectionManager::default()
     }

@@ -62,7 +62,7 @@ const MAPPINGS: &[(Cause, ErrorKind, &str)] = &[
     (
         Cause::Flags(&["UPE"]),
         ErrorKind::BadGateway,
-        "the provider's answer is not valid HTTP",
+        "the provider's answer broke off, or is not valid HTTP",
     ),
     (
         Cause::Flags(&["UF", "UC", "UR", "LR", "URX", "UO", "OM"]),

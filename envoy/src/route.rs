@@ -59,7 +59,7 @@ pub(crate) fn routes(topology: &Topology) -> RouteConfiguration {
             }),
             ..VirtualHost::default()
         }],
-        response_headers_to_remove: vec![names::RETRY.to_owned(), names::BODILESS.to_owned()],
+        response_headers_to_remove: vec![names::RETRY.to_owned()],
         ..RouteConfiguration::default()
     }
 }
@@ -74,9 +74,7 @@ fn operation(
     Route {
         name: name.to_owned(),
         r#match: Some(prefix(headers)),
-        response_headers_to_add: ["x-litellm-call-id", names::REQUEST_ID]
-            .map(request_id)
-            .into(),
+        response_headers_to_add: response_headers(),
         action: Some(Action::Route(RouteAction {
             cluster_specifier: Some(ClusterSpecifier::InlineClusterSpecifierPlugin(plan())),
             // the service sets the real timeouts of each request by x-envoy-* headers
@@ -123,12 +121,23 @@ fn present(name: &str) -> HeaderMatcher {
     }
 }
 
-fn request_id(header: &str) -> HeaderValueOption {
+/// What every answer of an operation carries: the request's id, and leave for pages of any origin to
+/// read it (preflights are answered by the service).
+fn response_headers() -> Vec<HeaderValueOption> {
     let (namespace, field) = (names::ADMISSION_NAMESPACE, Admission::REQUEST_ID_FIELD);
+    let request_id = format!("%DYNAMIC_METADATA({namespace}:{field})%");
+    vec![
+        response_header("x-litellm-call-id", &request_id),
+        response_header(names::REQUEST_ID, &request_id),
+        response_header("access-control-allow-origin", "*"),
+    ]
+}
+
+fn response_header(name: &str, value: &str) -> HeaderValueOption {
     HeaderValueOption {
         header: Some(HeaderValue {
-            key: header.to_owned(),
-            value: format!("%DYNAMIC_METADATA({namespace}:{field})%"),
+            key: name.to_owned(),
+            value: value.to_owned(),
             ..HeaderValue::default()
         }),
         append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dragoman_config::{Config, Deployment, Fallbacks};
+use dragoman_config::{Config, Deployment, Fallbacks, Provider};
 use dragoman_envoy::cluster_name;
 use dragoman_policy::plan::RoutingSettings;
 use dragoman_policy::prices::{CONFIG_VERSION, OverrideError};
@@ -18,6 +18,7 @@ pub struct Live {
     /// Aliases, deployments and fallbacks.
     pub routing: RoutingTable,
     deployments: HashMap<Arc<str>, Served>,
+    prices: Arc<PriceTable>,
 }
 
 /// What is known of a deployment that is served.
@@ -37,9 +38,12 @@ pub struct Served {
     pub stream_timeout: Duration,
     /// Requests that it may have in flight.
     pub max_parallel_requests: Option<u32>,
-    /// What it charges, and the version of that price.
-    pub price: Option<(Price, Arc<str>)>,
+    /// What it charges; for a wildcard deployment only what the configuration sets.
+    pub price: Option<Charged>,
 }
+
+/// A price and its version.
+pub type Charged = (Price, Arc<str>);
 
 impl Served {
     /// Input and output price of a token, together.
@@ -59,7 +63,7 @@ pub struct LiveError {
 
 impl Live {
     /// Prepares `config`; prices come from it and from `table`.
-    pub fn new(config: Config, table: &PriceTable) -> Result<Self, LiveError> {
+    pub fn new(config: Config, table: &Arc<PriceTable>) -> Result<Self, LiveError> {
         let mut deployments = HashMap::new();
         for deployment in config.deployments.iter().filter(|d| d.upstream().is_some()) {
             deployments.insert(
@@ -72,12 +76,23 @@ impl Live {
             config,
             routing,
             deployments,
+            prices: Arc::clone(table),
         })
     }
 
     /// The deployment with this id, when it is served.
     pub fn served(&self, id: &str) -> Option<&Served> {
         self.deployments.get(id)
+    }
+
+    /// What `deployment` charges; `captured` is what its `*` stands for, if it has one.
+    pub fn price(&self, deployment: &str, captured: &str) -> Option<Charged> {
+        let served = self.served(deployment)?;
+        if served.price.is_some() || captured.is_empty() {
+            return served.price.clone();
+        }
+        let model = served.model.replacen('*', captured, 1);
+        listed(&self.prices, served.provider, &model)
     }
 
     /// Whether the deployment still exists.
@@ -103,31 +118,10 @@ fn served(
     deployment: &Deployment,
     table: &PriceTable,
 ) -> Result<Served, LiveError> {
-    let provider = deployment.provider.prefix;
-    let model = price_model(deployment);
-    let settings = deployment
-        .prices
-        .iter()
-        .map(|(name, number)| (name.clone(), number.clone().into()));
-    let settings = settings.collect();
-    let listed = table.lookup(provider, model);
-    let configured =
-        Price::overridden(&[&settings], listed.map(|model| &model.price)).map_err(|error| {
-            LiveError {
-                alias: deployment.alias.to_string(),
-                error,
-            }
-        })?;
-    let price = match configured {
-        Some(price) => Some((price, Arc::from(CONFIG_VERSION))),
-        None => table
-            .priced(provider, model, None)
-            .map(|p| (p.price, Arc::from(p.version))),
-    };
     let timeout = deployment.timeout.unwrap_or(config.router.timeout);
     let stream = deployment.stream_timeout.or(config.router.stream_timeout);
     Ok(Served {
-        provider,
+        provider: deployment.provider.prefix,
         model: deployment.model.clone(),
         alias: deployment.alias.to_string(),
         group_size: config
@@ -137,8 +131,33 @@ fn served(
         timeout,
         stream_timeout: stream.unwrap_or(timeout),
         max_parallel_requests: deployment.max_parallel_requests,
-        price,
+        price: charged(deployment, table)?,
     })
+}
+
+/// What the configuration says that `deployment` charges, else what the table says.
+fn charged(deployment: &Deployment, table: &PriceTable) -> Result<Option<Charged>, LiveError> {
+    // people reach many providers by `openai/` and an api_base: who is there decides the price
+    let there = deployment.endpoint.as_ref().and_then(Provider::at);
+    let provider = there.unwrap_or(deployment.provider).prefix;
+    let model = price_model(deployment);
+    let base = table.lookup(provider, model).map(|model| &model.price);
+    let settings = deployment.prices.iter();
+    let settings = settings.map(|(name, number)| (name.clone(), number.clone().into()));
+    let configured =
+        Price::overridden(&[&settings.collect()], base).map_err(|error| LiveError {
+            alias: deployment.alias.to_string(),
+            error,
+        })?;
+    Ok(match configured {
+        Some(price) => Some((price, Arc::from(CONFIG_VERSION))),
+        None => listed(table, provider, model),
+    })
+}
+
+fn listed(table: &PriceTable, provider: &str, model: &str) -> Option<Charged> {
+    let priced = table.priced(provider, model, None)?;
+    Some((priced.price, Arc::from(priced.version)))
 }
 
 /// The model whose price holds: `model_info.base_model` where it is set.
@@ -185,10 +204,11 @@ fn settings(config: &Config) -> RoutingSettings {
     let map = |fallbacks: &Fallbacks| {
         let names =
             |all: &Vec<dragoman_config::Alias>| all.iter().map(ToString::to_string).collect();
-        fallbacks
-            .by_alias
-            .iter()
-            .map(|(alias, to)| (alias.to_string(), names(to)))
+        let own = fallbacks.by_alias.iter();
+        let others =
+            (!fallbacks.default.is_empty()).then(|| ("*".to_owned(), names(&fallbacks.default)));
+        own.map(|(alias, to)| (alias.to_string(), names(to)))
+            .chain(others)
             .collect()
     };
     RoutingSettings {

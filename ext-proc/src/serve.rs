@@ -21,7 +21,7 @@ use crate::servers::{self, Parts};
 use crate::state::StateFolder;
 use crate::topology::{Surroundings, topology};
 use crate::xds::EnvoyStatus;
-use crate::{filter_module, https, settlement, source};
+use crate::{filter_module, https, source};
 
 /// Runs the service until SIGINT or SIGTERM.
 pub fn run(options: &Serve) -> anyhow::Result<()> {
@@ -65,7 +65,11 @@ async fn serve(options: &Serve) -> anyhow::Result<()> {
     };
     let reloading = tokio::spawn(reloader.run(stopped.clone()));
     let (api, ledger) = api(&state, live, authority, routing).await?;
-    let parts = Parts { api, ledger, snapshots };
+    let parts = Parts {
+        api,
+        ledger,
+        snapshots,
+    };
     let serving = tokio::spawn(servers::run(parts, grpc, http, stopped));
     tracing::info!("serving");
     shutdown_signal().await?;
@@ -86,7 +90,16 @@ async fn api(
     let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&state.ledger()).await?);
     let (writer, guard) = LedgerWriter::start(Arc::clone(&ledger), WriterOptions::default());
     let envoy = Arc::new(EnvoyStatus::default());
-    let api = Api { live, authority, routing, envoy, ledger, writer, metrics, probe: None };
+    let api = Api {
+        live,
+        authority,
+        routing,
+        envoy,
+        ledger,
+        writer,
+        metrics,
+        probe: None,
+    };
     Ok((api, guard))
 }
 

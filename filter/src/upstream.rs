@@ -295,8 +295,9 @@ impl Upstream {
         if !dropped.is_empty() {
             headers.push((names::DROPPED, &dropped));
         }
+        let provider_status = self.report.provider_status.to_string();
         if head.retryable {
-            headers.push((names::RETRY, "1"));
+            headers.push((names::RETRY, &provider_status));
         }
         host.replace_response_headers(&headers);
     }

@@ -24,8 +24,9 @@ pub const PATH: &str = "x-dragoman-path";
 /// Names of fallbacks and retries that the client set in the body, as JSON.
 pub const OVERRIDES: &str = "x-dragoman-overrides";
 
-/// On a response of the upstream filter: this attempt failed in a way that another may not. The
-/// router's retry policy matches it; it is removed before a client sees the response.
+/// On a response of the upstream filter: this attempt failed in a way that another may not. Its value
+/// is the provider's own status. The router's retry policy matches it, and the attempt log carries
+/// it; it is removed before a client sees the response.
 pub const RETRY: &str = "x-dragoman-retry";
 /// On a request, set by the service: every attempt of the plan goes to one deployment, so wait
 /// between attempts as that provider asks.

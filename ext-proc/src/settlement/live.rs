@@ -19,8 +19,7 @@ pub struct LivePricing(pub Arc<ArcSwap<Live>>);
 
 impl Pricing for LivePricing {
     fn cost(&self, to: Destination<'_>, usage: &Usage) -> Option<(NanoDollars, String)> {
-        let live = self.0.load();
-        let (price, version) = live.served(to.deployment)?.price.as_ref()?;
+        let (price, version) = self.0.load().price(to.deployment, to.captured)?;
         let cost = price.cost(usage).ok()?;
         Some((cost, version.to_string()))
     }
