@@ -3,10 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::sheet::{AccountSheet, Sheet};
 use super::{
-    AccountWindow, Admitted, Balance, BudgetRef, Charge, Crossing, Expired, LATE_MS, NotAdmitted,
-    Refused, Reservation, Settlement,
+    AccountWindow, Admitted, Balance, BudgetRef, BudgetState, Charge, Expired, LATE_MS,
+    NotAdmitted, Refused, Reservation, Settlement,
 };
+use crate::account::AccountId;
 use crate::money::NanoDollars;
 use crate::prices::Quote;
 use crate::time::UnixMillis;
@@ -14,19 +16,10 @@ use crate::time::UnixMillis;
 /// All budgets of one process, and the reservations on them.
 #[derive(Debug, Default)]
 pub struct Budgets {
-    accounts: HashMap<AccountWindow, Account>,
+    accounts: HashMap<AccountWindow, Sheet>,
     held: HashMap<Arc<str>, Held>,
     /// When to look at a reservation next.
     due: BTreeSet<(UnixMillis, Arc<str>)>,
-}
-
-#[derive(Debug, Default)]
-struct Account {
-    balance: Balance,
-    /// As the last request said; `MAX` on trial, where nothing is refused.
-    limit: NanoDollars,
-    soft_limit: Option<NanoDollars>,
-    alerted: bool,
 }
 
 #[derive(Debug)]
@@ -66,13 +59,13 @@ impl Budgets {
         }
         let mut accounts: Vec<AccountWindow> = Vec::with_capacity(budgets.len());
         for budget in budgets {
-            let key = key(budget);
+            let key = budget.at();
             if accounts.contains(&key) {
                 continue;
             }
             let account = self.accounts.entry(key.clone()).or_default();
             account.balance.reserved = account.balance.reserved.saturating_add(amount);
-            account.limit = enforced_limit(budget);
+            account.limit = budget.enforced_limit();
             account.soft_limit = budget.soft_limit;
             accounts.push(key);
         }
@@ -114,7 +107,7 @@ impl Budgets {
     pub fn fit(&self, budgets: &[BudgetRef]) -> NanoDollars {
         budgets
             .iter()
-            .map(|budget| self.balance(&key(budget)).room(enforced_limit(budget)))
+            .map(|budget| self.balance(&budget.at()).room(budget.enforced_limit()))
             .min()
             .unwrap_or(NanoDollars::MAX)
     }
@@ -131,6 +124,16 @@ impl Budgets {
 
     /// Replaces a reservation by what the request did cost.
     pub fn settle(&mut self, reservation: Reservation, actual: NanoDollars) -> Settlement {
+        self.settle_each(reservation, |_| actual)
+    }
+
+    /// The same where not every account is charged alike: of the providers that a request was
+    /// reserved for, only those that answered are.
+    pub fn settle_each(
+        &mut self,
+        reservation: Reservation,
+        cost: impl Fn(&AccountId) -> NanoDollars,
+    ) -> Settlement {
         let Reservation { request_id, .. } = reservation;
         let Some(held) = self.let_go(&request_id) else {
             return Settlement::Already;
@@ -140,19 +143,42 @@ impl Budgets {
             ..Charge::default()
         };
         for key in held.accounts {
-            let Some(account) = self.accounts.get_mut(&key) else {
+            let Some(sheet) = self.accounts.get_mut(&key) else {
                 continue;
             };
-            account.give_back(held.amount, held.charged);
-            account.spend(actual.min(held.amount));
-            let excess = actual.saturating_sub(held.amount);
-            let covered = excess.min(account.balance.room(account.limit));
-            account.spend(covered);
-            charge.uncovered = charge.uncovered.max(excess.saturating_sub(covered));
-            charge.crossed.extend(account.crossing(&key));
+            let actual = cost(&key.account);
+            sheet.give_back(held.amount, held.charged);
+            sheet.spend(actual.min(held.amount));
+            let uncovered = sheet.spend_into_room(actual.saturating_sub(held.amount));
+            charge.uncovered = charge.uncovered.max(uncovered);
+            charge.crossed.extend(sheet.crossing(&key));
             charge.accounts.push(key);
         }
         Settlement::Charged(charge)
+    }
+
+    /// Charges a request that holds no reservation, as far as there is room: it was admitted and
+    /// the reservation is lost.
+    pub fn charge(
+        &mut self,
+        budgets: &[BudgetRef],
+        cost: impl Fn(&AccountId) -> NanoDollars,
+    ) -> Charge {
+        let mut charge = Charge::default();
+        for budget in budgets {
+            let key = budget.at();
+            if charge.accounts.contains(&key) {
+                continue;
+            }
+            let sheet = self.accounts.entry(key.clone()).or_default();
+            sheet.limit = budget.enforced_limit();
+            sheet.soft_limit = budget.soft_limit;
+            let uncovered = sheet.spend_into_room(cost(&key.account));
+            charge.uncovered = charge.uncovered.max(uncovered);
+            charge.crossed.extend(sheet.crossing(&key));
+            charge.accounts.push(key);
+        }
+        charge
     }
 
     /// Gives a reservation back: the request was never sent.
@@ -211,14 +237,47 @@ impl Budgets {
         self.held.values().filter(|held| !held.charged).count()
     }
 
+    /// Whether anything was ever reserved, charged or restored here.
+    pub fn knows(&self, key: &AccountWindow) -> bool {
+        self.accounts.contains_key(key)
+    }
+
+    /// How `budgets` stand.
+    pub fn states(&self, budgets: &[BudgetRef]) -> Vec<BudgetState> {
+        let state = |budget: &BudgetRef| BudgetState {
+            budget: budget.clone(),
+            balance: self.balance(&budget.at()),
+        };
+        budgets.iter().map(state).collect()
+    }
+
+    /// What storage keeps of an account.
+    pub fn sheet(&self, key: &AccountWindow) -> Option<AccountSheet> {
+        let sheet = self.accounts.get(key)?;
+        Some(AccountSheet {
+            at: key.clone(),
+            spent: sheet.balance.spent,
+            limit: sheet.limit,
+            alerted: sheet.alerted,
+        })
+    }
+
+    /// Takes up an account out of storage: at the start, before any request.
+    pub fn restore_sheet(&mut self, stored: AccountSheet) {
+        let sheet = self.accounts.entry(stored.at).or_default();
+        sheet.balance.spent = stored.spent;
+        sheet.limit = stored.limit;
+        sheet.alerted = stored.alerted;
+    }
+
     /// Sets what is already spent, out of storage: at the start, before any request. An alert that
     /// was due before is not sent again.
     pub fn restore_spent(&mut self, budget: &BudgetRef, spent: NanoDollars) {
-        let account = self.accounts.entry(key(budget)).or_default();
-        account.balance.spent = spent;
-        account.limit = enforced_limit(budget);
-        account.soft_limit = budget.soft_limit;
-        account.alerted = budget.soft_limit.is_some_and(|soft| spent >= soft);
+        let sheet = self.accounts.entry(budget.at()).or_default();
+        sheet.balance.spent = spent;
+        sheet.limit = budget.enforced_limit();
+        sheet.soft_limit = budget.soft_limit;
+        sheet.alerted = budget.soft_limit.is_some_and(|soft| spent >= soft);
     }
 
     /// Takes up a reservation out of storage, as it was: also one that no longer fits.
@@ -239,6 +298,21 @@ impl Budgets {
         self.hold(request_id, amount, accounts, expires_at);
     }
 
+    /// Takes up a reservation that had expired and was charged in full, and may still be corrected
+    /// until `due`; the charge is in what the accounts have spent.
+    pub fn restore_charged(
+        &mut self,
+        request_id: &Arc<str>,
+        amount: NanoDollars,
+        accounts: Vec<AccountWindow>,
+        due: UnixMillis,
+    ) {
+        self.hold(request_id, amount, accounts, due);
+        if let Some(held) = self.held.get_mut(request_id) {
+            held.charged = true;
+        }
+    }
+
     /// Sets an account's spending to zero, as an operator may; reservations stay.
     pub fn reset(&mut self, key: &AccountWindow) {
         if let Some(account) = self.accounts.get_mut(key) {
@@ -257,19 +331,11 @@ impl Budgets {
     }
 
     fn refusal(&self, budget: &BudgetRef, amount: NanoDollars, now: UnixMillis) -> Option<Refused> {
-        let balance = self.balance(&key(budget));
-        if amount <= balance.room(budget.limit) {
-            return None;
-        }
-        let resets_at = budget.window.end;
-        Some(Refused {
-            account: budget.account.clone(),
-            limit: budget.limit,
-            balance,
-            needed: amount,
-            resets_at,
-            retry_after: resets_at.map(|end| now.seconds_until(end).max(1)),
-        })
+        let state = BudgetState {
+            budget: budget.clone(),
+            balance: self.balance(&budget.at()),
+        };
+        (amount > state.balance.room(budget.limit)).then(|| state.refuse(amount, now))
     }
 
     fn hold(
@@ -293,50 +359,5 @@ impl Budgets {
         let held = self.held.remove(request_id)?;
         self.due.remove(&(held.due, Arc::clone(request_id)));
         Some(held)
-    }
-}
-
-impl Account {
-    fn give_back(&mut self, amount: NanoDollars, charged: bool) {
-        let from = if charged {
-            &mut self.balance.spent
-        } else {
-            &mut self.balance.reserved
-        };
-        *from = from.saturating_sub(amount);
-    }
-
-    fn spend(&mut self, amount: NanoDollars) {
-        self.balance.spent = self.balance.spent.saturating_add(amount);
-    }
-
-    /// The soft limit, the first time that spending reaches it.
-    fn crossing(&mut self, at: &AccountWindow) -> Option<Crossing> {
-        let soft_limit = self.soft_limit?;
-        if self.alerted || self.balance.spent < soft_limit {
-            return None;
-        }
-        self.alerted = true;
-        Some(Crossing {
-            at: at.clone(),
-            soft_limit,
-            spent: self.balance.spent,
-        })
-    }
-}
-
-fn key(budget: &BudgetRef) -> AccountWindow {
-    AccountWindow {
-        account: budget.account.clone(),
-        window: budget.window,
-    }
-}
-
-/// Above it nothing is reserved or charged.
-fn enforced_limit(budget: &BudgetRef) -> NanoDollars {
-    if budget.dry_run {
-        NanoDollars::MAX
-    } else {
-        budget.limit
     }
 }

@@ -20,12 +20,16 @@ use crate::time::UnixMillis;
 use crate::window::Window;
 
 mod engine;
+mod offer;
 #[cfg(test)]
 mod properties;
+mod sheet;
 #[cfg(test)]
 mod tests;
 
 pub use engine::Budgets;
+pub use offer::{Offer, Terms, offer};
+pub use sheet::AccountSheet;
 
 /// How long after its expiry a reservation's charge can still be corrected.
 pub const LATE_MS: u64 = 3_600_000;
@@ -55,6 +59,63 @@ impl BudgetRef {
             limit,
             soft_limit: None,
             dry_run: false,
+        }
+    }
+
+    /// The account and the window.
+    pub fn at(&self) -> AccountWindow {
+        AccountWindow {
+            account: self.account.clone(),
+            window: self.window,
+        }
+    }
+
+    /// Above it nothing is reserved or charged.
+    pub fn enforced_limit(&self) -> NanoDollars {
+        if self.dry_run {
+            NanoDollars::MAX
+        } else {
+            self.limit
+        }
+    }
+
+    /// Whether it can refuse anything.
+    pub fn is_strict(&self) -> bool {
+        self.enforced_limit() < NanoDollars::MAX
+    }
+}
+
+/// A budget and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetState {
+    /// Which.
+    pub budget: BudgetRef,
+    /// What is spent and reserved of it.
+    pub balance: Balance,
+}
+
+impl BudgetState {
+    /// What can be reserved now.
+    pub fn room(&self) -> NanoDollars {
+        self.balance.room(self.budget.enforced_limit())
+    }
+
+    /// What could be reserved if no other request were under way.
+    pub fn unspent(&self) -> NanoDollars {
+        let limit = self.budget.enforced_limit();
+        limit.saturating_sub(self.balance.spent)
+    }
+
+    /// Why `needed` does not go.
+    pub fn refuse(&self, needed: NanoDollars, now: UnixMillis) -> Refused {
+        let resets_at = self.budget.window.end;
+        Refused {
+            account: self.budget.account.clone(),
+            limit: self.budget.limit,
+            balance: self.balance,
+            needed,
+            resets_at,
+            retry_after: resets_at.map(|end| now.seconds_until(end).max(1)),
         }
     }
 }
