@@ -121,10 +121,6 @@ fn contains(text: &str, phrase: &str) -> bool {
 
 /// The text without what looks like a key, a URL or an account, and not longer than a screen.
 pub(crate) fn scrub(text: &str) -> String {
-    const STARTS: [&str; 13] = [
-        "sk-", "sk_", "pk-", "gsk_", "xai-", "org-", "proj_", "AIza", "Bearer", "http://",
-        "https://", "acct_", "nvapi-",
-    ];
     let mut clean = String::with_capacity(text.len().min(MAX_MESSAGE));
     let mut after_bearer = false;
     for word in text.split_inclusive(|c: char| c.is_whitespace() || "\"'`()[]{}<>,;=".contains(c)) {
@@ -135,15 +131,7 @@ pub(crate) fn scrub(text: &str) -> String {
         let body = word.trim_end_matches(|c: char| {
             c.is_whitespace() || c.is_ascii_punctuation() && c != '*' && c != '-' && c != '_'
         });
-        let secret = after_bearer && !body.is_empty()
-            || STARTS.iter().any(|start| {
-                // The start of the word, or of a part of it (`key:sk-…`).
-                body.match_indices(start).any(|(at, _)| {
-                    !body
-                        .get(..at)
-                        .is_some_and(|b| b.ends_with(char::is_alphanumeric))
-                })
-            });
+        let secret = after_bearer && !body.is_empty() || is_secret(body);
         after_bearer = body.eq_ignore_ascii_case("bearer") || after_bearer && body.is_empty();
         if secret {
             clean.push_str("[removed]");
@@ -153,6 +141,28 @@ pub(crate) fn scrub(text: &str) -> String {
         }
     }
     clean
+}
+
+/// Whether a word begins like a key, a URL or an account (or has a part that does, as in
+/// `key:sk-…`), or is long and random.
+fn is_secret(word: &str) -> bool {
+    const STARTS: [&str; 13] = [
+        "sk-", "sk_", "pk-", "gsk_", "xai-", "org-", "proj_", "AIza", "Bearer", "http://",
+        "https://", "acct_", "nvapi-",
+    ];
+    const RANDOM: usize = 32;
+    let begins = STARTS.iter().any(|start| {
+        word.match_indices(start).any(|(at, _)| {
+            !word
+                .get(..at)
+                .is_some_and(|before| before.ends_with(char::is_alphanumeric))
+        })
+    });
+    begins
+        || word.len() >= RANDOM
+            && word.bytes().all(|b| b.is_ascii_alphanumeric())
+            && word.bytes().any(|b| b.is_ascii_digit())
+            && word.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
 #[cfg(test)]
@@ -213,9 +223,9 @@ mod tests {
     #[test]
     fn nothing_secret_passes() {
         let text = "Incorrect API key provided: sk-proj-abc***xyz. See https://acme.test/keys, \
-                    key:sk-123 in org-AbC; Bearer abc.def (Authorization: \"Bearer  tok\")";
+                    key:sk-123 in org-AbC 0123456789abcdef0123456789abcdef; Bearer abc.def (Authorization: \"Bearer  tok\")";
         let clean = scrub(text);
-        for secret in ["sk-", "https", "org-AbC", "abc.def", "tok"] {
+        for secret in ["sk-", "https", "org-AbC", "abc.def", "tok", "abcdef"] {
             assert!(!clean.contains(secret), "{secret} in {clean}");
         }
         assert!(clean.starts_with("Incorrect API key provided: [removed]"));

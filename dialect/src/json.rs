@@ -24,7 +24,7 @@ pub(crate) struct Name<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 impl<'a> Object<'a> {
     pub(crate) fn parse(bytes: &'a [u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(bytes)
+        parse(bytes)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&RawValue> {
@@ -221,6 +221,15 @@ pub(crate) fn concat<'a>(parts: impl Iterator<Item = &'a RawValue>) -> Option<Bo
     }
     joined.push('"');
     RawValue::from_string(joined).ok()
+}
+
+/// Parses bytes. Whether they are UTF-8 is looked at once, and not again for each value.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> serde_json::Result<T> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => serde_json::from_str(text),
+        // The parser tells where.
+        Err(_) => serde_json::from_slice(bytes),
+    }
 }
 
 /// Appends `value` as JSON. Our own types serialize without failure.

@@ -147,7 +147,9 @@ impl ResponseTranslator {
                     translator: folder.stream(&self.context),
                     gate: Gate::default(),
                 },
-                None => Mode::Over,
+                None => Mode::Doomed(Box::new(
+                    self.garbage("the deployment's dialect is not known"),
+                )),
             };
         }
         if self.context.operation.is_multipart() && !json_or_html && !kind.is_empty() {

@@ -23,7 +23,7 @@ pub(super) fn translate(
     meter: &mut Meter,
 ) -> Result<Vec<u8>, Failure> {
     let provider = &context.provider;
-    let answer: MessageAnswer<'_> = match serde_json::from_slice(body) {
+    let answer: MessageAnswer<'_> = match json::parse(body) {
         Ok(answer) => answer,
         Err(_) => {
             return Err(match error::read(body) {
@@ -36,7 +36,7 @@ pub(super) fn translate(
         }
     };
     // The thinking blocks go back to the client as they are: it needs them byte for byte.
-    let raws: RawContent<'_> = serde_json::from_slice(body).unwrap_or_default();
+    let raws: RawContent<'_> = json::parse(body).unwrap_or_default();
     match answer.usage {
         Some(usage) => meter.counted(usage.onto(&meter.known())),
         None => meter.output(answer.content.iter().map(length).sum()),
@@ -89,21 +89,17 @@ fn message<'a>(
                 thinking_blocks.push(*raw);
             }
             "redacted_thinking" => thinking_blocks.push(*raw),
-            "tool_use" => {
-                let input = block.input.map_or("{}", RawValue::get);
-                if context.json_tool && block.name.is_some_and(|n| json::inner(n) == JSON_TOOL) {
-                    json = to_raw_value(input).ok();
-                } else {
-                    tool_calls.push(ToolCall {
-                        id: block.id.map_or(Text::Plain(""), Text::Raw),
-                        r#type: "function",
-                        function: FunctionCall {
-                            name: block.name.map_or(Text::Plain(""), Text::Raw),
-                            arguments: input,
-                        },
-                    });
-                }
+            "tool_use" if is_json_tool(context, block) => {
+                json = to_raw_value(input(block)).ok();
             }
+            "tool_use" => tool_calls.push(ToolCall {
+                id: block.id.map_or(Text::Plain(""), Text::Raw),
+                r#type: "function",
+                function: FunctionCall {
+                    name: block.name.map_or(Text::Plain(""), Text::Raw),
+                    arguments: input(block),
+                },
+            }),
             // What the provider's own tools did is not part of a chat completion.
             _ => {}
         }
@@ -124,6 +120,18 @@ fn message<'a>(
         thinking_blocks,
         tool_calls,
     }
+}
+
+fn is_json_tool(context: &ResponseContext, block: &AnswerBlock<'_>) -> bool {
+    context.json_tool
+        && block
+            .name
+            .is_some_and(|name| json::inner(name) == JSON_TOOL)
+}
+
+/// A call's input, as the provider wrote it.
+fn input<'a>(block: &AnswerBlock<'a>) -> &'a str {
+    block.input.map_or("{}", RawValue::get)
 }
 
 fn length(block: &AnswerBlock<'_>) -> usize {

@@ -326,7 +326,7 @@ pub(super) fn failure(provider: &str, data: &[u8]) -> Failure {
 
 impl EventTranslator for MessageStream {
     fn event(&mut self, event: &Event<'_>, sink: &mut Sink<'_>) -> Result<Flow, Failure> {
-        match serde_json::from_slice::<StreamEvent<'_>>(&event.data) {
+        match json::parse::<StreamEvent<'_>>(&event.data) {
             Ok(parsed) if parsed.r#type == "error" => Err(failure(&self.provider, &event.data)),
             Ok(parsed) => Ok(self.translate(&parsed, sink)),
             Err(_) if is_unknown(&event.data) => Ok(Flow::Continue),

@@ -3,7 +3,7 @@
 use dragoman_proto::{ApiError, ErrorKind, Facts, Operation, Overrides};
 
 use super::tally::{MAX_NAME, Tally};
-use crate::multipart;
+use crate::multipart::{self, Part};
 
 pub(super) fn inspect(
     operation: Operation,
@@ -33,29 +33,13 @@ pub(super) fn inspect(
                 .code("missing_required_parameter"),
         );
     }
-    let mut tally = Tally::default();
-    for part in &parts {
-        match (part.is_file, images, part.name) {
-            (true, true, _) => tally.image(),
-            (true, false, _) => tally.audio(part.range.len()),
-            (false, _, "prompt") => tally.text(part.range.len()),
-            _ => {}
-        }
-    }
+    let tally = tally(&parts, images);
     let field = |name: &str| {
         multipart::text(body, &parts, name)
             .map(str::trim)
             .filter(|text| !text.is_empty())
     };
-    let choices = field("n")
-        .map(|text| {
-            text.parse()
-                .ok()
-                .filter(|n| (1..=128).contains(n))
-                .ok_or_else(|| ApiError::invalid("n must be an integer from 1 to 128").param("n"))
-        })
-        .transpose()?
-        .unwrap_or(1);
+    let choices = field("n").map_or(Ok(1), choices)?;
     if let Some(name) = ["model", "user"]
         .into_iter()
         .find(|name| field(name).is_some_and(|text| text.len() > MAX_NAME))
@@ -75,4 +59,25 @@ pub(super) fn inspect(
         path: path.to_owned(),
         overrides: Overrides::default(),
     })
+}
+
+/// Counts the parts that a model reads.
+fn tally(parts: &[Part<'_>], images: bool) -> Tally {
+    let mut tally = Tally::default();
+    for part in parts {
+        match (part.is_file, images, part.name) {
+            (true, true, _) => tally.image(),
+            (true, false, _) => tally.audio(part.range.len()),
+            (false, _, "prompt") => tally.text(part.range.len()),
+            _ => {}
+        }
+    }
+    tally
+}
+
+fn choices(text: &str) -> Result<u32, ApiError> {
+    text.parse()
+        .ok()
+        .filter(|n| (1..=128).contains(n))
+        .ok_or_else(|| ApiError::invalid("n must be an integer from 1 to 128").param("n"))
 }

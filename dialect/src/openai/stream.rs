@@ -9,7 +9,7 @@ use crate::{
     failure::Failure,
     framing::Event,
     hub::{Choice, Chunk, StreamFrame, UsageOut, read_usage},
-    json::Text,
+    json::{self, Text},
     request::ResponseContext,
     sink::{EventTranslator, Flow, Sink},
 };
@@ -233,7 +233,7 @@ impl EventTranslator for ChunkStream {
         if event.name == Some(b"error") {
             return Err(self.failure(data, false));
         }
-        match serde_json::from_slice::<Chunk<'_>>(data) {
+        match json::parse::<Chunk<'_>>(data) {
             Ok(chunk) => self.chunk(chunk, sink).map(|()| Flow::Continue),
             Err(_) => Err(match error::read(data) {
                 Some(_) => self.failure(data, false),
