@@ -195,7 +195,7 @@ fn compressed_answers_are_read() {
             assert_eq!(respond(&context, &response, [&bytes[..]]), plain);
             assert_eq!(respond(&context, &response, bytes.chunks(1)), plain);
             let cut = respond(&context, &response, [&bytes[..bytes.len() / 2]]);
-            assert_eq!(cut.head.status, if cut.head.retryable { 502 } else { 200 });
+            assert!(!cut.report.contains("Complete"), "{}", cut.report);
         }
     }
 }
