@@ -125,3 +125,6 @@ impl Resources {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! What the resources hold, and what they must not.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use dragoman_proto::{Dialect, Quirks, UpstreamConfig};
+use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+use envoy_types::pb::envoy::config::core::v3::transport_socket;
+use envoy_types::pb::envoy::config::route::v3::{RouteConfiguration, route::Action};
+
+use super::*;
+use crate::{Address, Credential, Endpoint, FilterModule, Listeners, Services, Upstream};
+
+const KEY: &str = "Bearer sk-of-the-provider";
+
+fn upstream(deployment: &str, tls: bool, host: &str) -> Upstream {
+    Upstream {
+        config: UpstreamConfig {
+            deployment: deployment.into(),
+            provider: "openai".into(),
+            dialect: Dialect::OpenAi,
+            model: "gpt".into(),
+            authority: host.into(),
+            base_path: "/v1".into(),
+            defaults: serde_json::Map::new(),
+            drop_params: false,
+            quirks: Quirks::default(),
+        },
+        endpoint: Endpoint {
+            tls,
+            host: host.into(),
+            port: 443,
+        },
+        credential: Some(Credential {
+            header: "authorization".into(),
+            value: KEY.into(),
+        }),
+    }
+}
+
+fn topology(upstreams: Vec<Upstream>) -> Topology {
+    Topology {
+        listeners: Listeners {
+            http: Some(SocketAddr::from(([127, 0, 0, 1], 4000))),
+            https: None,
+        },
+        services: Services {
+            grpc: Address::Unix("/run/grpc.sock".into()),
+            http: Address::Unix("/run/api.sock".into()),
+        },
+        filter: FilterModule {
+            file: "/run/dragoman.wasm".into(),
+        },
+        upstreams,
+        root_path: String::new(),
+        max_body_bytes: 32 << 20,
+        idle_timeout: Duration::from_secs(630),
+        ca_file: "/etc/ssl/certs/ca-certificates.crt".into(),
+    }
+}
+
+fn contains(resource: &Resource, text: &str) -> bool {
+    let bytes = &resource.body.value;
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
+}
+
+fn cluster(snapshot: &Snapshot, name: &str) -> Cluster {
+    let found = snapshot
+        .resources(ResourceType::Cluster)
+        .iter()
+        .find(|r| r.name == name);
+    Cluster::decode(found.expect("the cluster is there").body.value.as_slice()).unwrap()
+}
+
+#[test]
+fn a_provider_s_key_is_in_secrets_alone() {
+    let snapshot = Snapshot::build(&topology(vec![upstream("a", true, "api.test")]));
+    for kind in ResourceType::ALL {
+        let with_key = snapshot
+            .resources(kind)
+            .iter()
+            .any(|r| contains(r, "sk-of-the-provider"));
+        assert_eq!(with_key, kind == ResourceType::Secret, "{kind:?}");
+    }
+}
+
+#[test]
+fn equal_topologies_have_equal_versions_and_a_changed_key_changes_secrets_alone() {
+    let one = topology(vec![upstream("a", true, "api.test")]);
+    let mut other = one.clone();
+    other.upstreams[0].credential.as_mut().unwrap().value = "Bearer sk-new".into();
+    let (one, again, other) = (
+        Snapshot::build(&one),
+        Snapshot::build(&one),
+        Snapshot::build(&other),
+    );
+    for kind in ResourceType::ALL {
+        assert_eq!(one.version(kind), again.version(kind));
+        let changed = one.version(kind) != other.version(kind);
+        assert_eq!(changed, kind == ResourceType::Secret, "{kind:?}");
+    }
+}
+
+#[test]
+fn only_a_tls_provider_has_a_transport_socket_that_verifies_its_name() {
+    let upstreams = vec![
+        upstream("a", true, "api.test"),
+        upstream("b", false, "127.0.0.1"),
+    ];
+    let snapshot = Snapshot::build(&topology(upstreams));
+    let tls = cluster(&snapshot, "dragoman/a").transport_socket.unwrap();
+    let transport_socket::ConfigType::TypedConfig(any) = tls.config_type.unwrap();
+    let text = String::from_utf8_lossy(&any.value).into_owned();
+    assert!(text.contains("api.test") && text.contains("ca-certificates.crt"));
+    assert_eq!(cluster(&snapshot, "dragoman/b").transport_socket, None);
+}
+
+#[test]
+fn no_limit_of_envoy_s_own_is_below_what_a_gateway_sees() {
+    let snapshot = Snapshot::build(&topology(vec![upstream("a", true, "api.test")]));
+    let breakers = cluster(&snapshot, "dragoman/a").circuit_breakers.unwrap();
+    let threshold = &breakers.thresholds[0];
+    for limit in [
+        &threshold.max_connections,
+        &threshold.max_pending_requests,
+        &threshold.max_requests,
+        &threshold.max_retries,
+    ] {
+        assert!(limit.as_ref().unwrap().value >= 100_000);
+    }
+}
+
+#[test]
+fn every_route_to_a_provider_picks_its_cluster_again_on_a_retry() {
+    let snapshot = Snapshot::build(&topology(Vec::new()));
+    let routes = &snapshot.resources(ResourceType::Route)[0];
+    let routes = RouteConfiguration::decode(routes.body.value.as_slice()).unwrap();
+    let mut providers = 0;
+    for route in &routes.virtual_hosts[0].routes {
+        let Some(Action::Route(action)) = &route.action else {
+            panic!("{}", route.name)
+        };
+        if let Some(retry) = &action.retry_policy {
+            providers += 1;
+            assert!(retry.refresh_cluster_on_retry, "{}", route.name);
+        }
+    }
+    assert_eq!(providers, 2);
+}
