@@ -209,3 +209,6 @@ fn per_attempt<T: Default + PartialEq>(
         values
     }
 }
+
+#[cfg(test)]
+mod tests;

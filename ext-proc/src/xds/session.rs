@@ -114,3 +114,6 @@ impl Session {
         Some(response)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! Who may ask for what, and where it goes.
+
+use std::collections::HashMap;
+
+use dragoman_policy::PriceTable;
+use dragoman_proto::Overrides;
+
+use super::*;
+use crate::authority::MasterKey;
+
+const CONFIG: &str = "
+model_list:
+  - model_name: smart
+    litellm_params: {model: anthropic/claude-x, api_key: k, timeout: 30, stream_timeout: 5}
+  - model_name: fast
+    litellm_params: {model: openai/gpt-x, api_key: k, timeout: 10}
+  - model_name: far/*
+    litellm_params: {model: openrouter/*, api_key: k}
+router_settings: {num_retries: 1}
+litellm_settings:
+  fallbacks: [{smart: [fast]}]
+general_settings: {master_key: sk-master, completion_model: fast}
+";
+
+impl Headers for HashMap<String, String> {
+    fn get(&self, name: &str) -> Option<&str> {
+        HashMap::get(self, name).map(String::as_str)
+    }
+}
+
+fn admitter() -> Admitter {
+    let config = dragoman_config::load(CONFIG, &|_| None).unwrap();
+    let live = Live::new(config, &Arc::new(PriceTable::empty())).unwrap();
+    Admitter::new(
+        Arc::new(ArcSwap::from_pointee(live)),
+        Arc::new(MasterKey::new("sk-master")),
+        Arc::default(),
+    )
+}
+
+fn facts(model: Option<&str>) -> Facts {
+    Facts {
+        model: model.map(str::to_owned),
+        operation: Operation::ChatCompletions,
+        stream: false,
+        prompt_tokens: 7,
+        prompt_bound: 70,
+        max_tokens: None,
+        choices: 1,
+        user: Some("ann".into()),
+        path: "/v1/chat/completions".into(),
+        overrides: Overrides::default(),
+    }
+}
+
+async fn decide(facts: &Facts, key: Option<&str>) -> Result<Admitted, Denied> {
+    let mut headers: HashMap<String, String> = facts
+        .to_headers()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    if let Some(key) = key {
+        headers.insert("authorization".into(), format!("Bearer {key}"));
+    }
+    admitter().decide(&headers, 1_763_600_000_000).await
+}
+
+async fn admitted(facts: &Facts) -> Admitted {
+    decide(facts, Some("sk-master"))
+        .await
+        .expect("the request is admitted")
+}
+
+#[tokio::test]
+async fn without_a_key_there_is_a_401() {
+    assert_eq!(
+        decide(&facts(Some("fast")), None)
+            .await
+            .unwrap_err()
+            .error
+            .status(),
+        401
+    );
+    let wrong = decide(&facts(Some("fast")), Some("sk-wrong")).await;
+    assert_eq!(wrong.unwrap_err().error.status(), 401);
+}
+
+#[tokio::test]
+async fn an_unknown_model_is_a_404() {
+    let denied = decide(&facts(Some("nope")), Some("sk-master"))
+        .await
+        .unwrap_err();
+    assert_eq!(denied.error.kind, ErrorKind::ModelNotFound);
+}
+
+#[tokio::test]
+async fn a_denial_is_in_the_client_s_dialect() {
+    let facts = Facts {
+        operation: Operation::Messages,
+        ..facts(Some("fast"))
+    };
+    assert_eq!(
+        decide(&facts, None).await.unwrap_err().dialect,
+        ClientDialect::Anthropic
+    );
+}
+
+#[tokio::test]
+async fn the_plan_has_the_retries_and_then_the_fallback() {
+    let admitted = admitted(&facts(Some("smart"))).await;
+    assert_eq!(admitted.plan.clusters.len(), 3);
+    assert_eq!(admitted.plan.clusters[0], admitted.plan.clusters[1]);
+    assert_ne!(admitted.plan.clusters[1], admitted.plan.clusters[2]);
+    assert_eq!(admitted.admission.fallbacks, [0, 0, 1]);
+}
+
+#[tokio::test]
+async fn an_attempt_has_the_longest_time_of_its_plan_and_the_request_the_sum() {
+    let admitted = admitted(&facts(Some("smart"))).await;
+    assert_eq!(admitted.attempt_timeout, Duration::from_secs(30));
+    assert_eq!(admitted.total_timeout, Duration::from_secs(90));
+}
+
+#[tokio::test]
+async fn a_stream_s_first_token_has_its_own_timeout() {
+    let streaming = Facts {
+        stream: true,
+        ..facts(Some("smart"))
+    };
+    let admitted = admitted(&streaming).await;
+    assert_eq!(admitted.attempt_timeout, Duration::from_secs(10));
+    assert!(admitted.total_timeout > STREAM_LIMIT);
+}
+
+#[tokio::test]
+async fn a_client_may_set_timeout_retries_and_fallbacks() {
+    let overrides = Overrides {
+        disable_fallbacks: true,
+        num_retries: Some(0),
+        timeout_ms: Some(1500),
+        ..Overrides::default()
+    };
+    let admitted = admitted(&Facts {
+        overrides,
+        ..facts(Some("smart"))
+    })
+    .await;
+    assert_eq!(admitted.plan.clusters.len(), 1);
+    assert_eq!(admitted.attempt_timeout, Duration::from_millis(1500));
+}
+
+#[tokio::test]
+async fn a_request_without_a_model_goes_to_completion_model() {
+    assert_eq!(admitted(&facts(None)).await.admission.alias, "fast");
+    let embeddings = Facts {
+        operation: Operation::Embeddings,
+        ..facts(None)
+    };
+    let denied = decide(&embeddings, Some("sk-master")).await.unwrap_err();
+    assert_eq!(
+        (denied.error.status(), denied.error.param.as_deref()),
+        (400, Some("model"))
+    );
+}
+
+#[tokio::test]
+async fn what_a_wildcard_stands_for_is_told_for_each_attempt() {
+    let admitted = admitted(&facts(Some("far/meta/llama"))).await;
+    assert_eq!(admitted.admission.captured, ["meta/llama", "meta/llama"]);
+    assert_eq!(admitted.admission.alias, "far/meta/llama");
+}
+
+#[tokio::test]
+async fn the_admission_never_holds_the_key() {
+    let admitted = admitted(&facts(Some("fast"))).await;
+    assert_eq!(admitted.admission.key_id, "master");
+    assert!(!admitted.admission.encode().contains("sk-master"));
+}
