@@ -1,5 +1,7 @@
 //! The ledger: a row per request and per attempt, and its tokens are the provider's own count.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use dragoman_tests::{
     each_dialect,
     harness::{Config, RequestRow, Setup, Shared, Stack, eventually, run},
@@ -58,7 +60,9 @@ fn saying(model: &str, text: &str) -> Value {
 
 /// Sends a request, as JSON or as a stream, and gives its row and the provider's.
 async fn both_rows(fixture: &Fixture, model: &str, stream: bool) -> (RequestRow, UsageRow) {
-    let text = format!("for the ledger from {model} {stream}.");
+    static TEXTS: AtomicU32 = AtomicU32::new(0);
+    let number = TEXTS.fetch_add(1, Ordering::Relaxed);
+    let text = format!("for the ledger, number {number}.");
     let body = saying(model, &text);
     let reply = if stream {
         let streamed = fixture.stack.stream_chat(body).await;

@@ -32,17 +32,16 @@ async fn fixture() -> &'static Fixture {
         .get(async || {
             let bad = ScriptedProvider::start().await?;
             let good = ScriptedProvider::start().await?;
-            let mut config = Config::new().openai("good", &good, "gpt-good");
+            let mut config = Config::new()
+                .set("litellm_settings", "request_timeout", json!(2))
+                .openai("good", &good, "gpt-good");
             for failure in FAILURES {
                 let (openai, anthropic) =
                     (format!("openai-{failure}"), format!("anthropic-{failure}"));
-                let limits = json!({"timeout": 2, "stream_timeout": 2});
                 config = config
                     .openai(&openai, &bad, &format!("x!{failure}"))
-                    .with(limits.clone())
                     .fallback(&openai, &["good"])
                     .anthropic(&anthropic, &bad, &format!("x!{failure}"))
-                    .with(limits)
                     .fallback(&anthropic, &["good"]);
             }
             let stack = Setup::new(&config).start().await?;
@@ -128,7 +127,10 @@ each_dialect! {
 fn there_is_never_a_second_answer() {
     run(async {
         let fixture = fixture().await;
-        for failure in FAILURES {
+        for failure in FAILURES
+            .iter()
+            .filter(|failure| !failure.starts_with("stall"))
+        {
             for alias in ["openai", "anthropic"] {
                 stream(fixture, alias, failure).await;
             }

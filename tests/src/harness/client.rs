@@ -232,7 +232,7 @@ pub(super) fn require_error(body: &Value, kind: &str) {
         "sk-",
         "org-scripted",
         "proj_scripted",
-        "11111111",
+        "5c1b7ed0",
         "127.0.0.1",
         "http://",
     ] {

@@ -3,7 +3,7 @@
 //! A test file shares one [`Stack`] among its tests through [`Shared`], and runs each of them with
 //! [`run`], on one runtime that outlives them all:
 //!
-//! ```ignore
+//! ```text
 //! static STACK: Shared<Stack> = Shared::new();
 //!
 //! #[test]

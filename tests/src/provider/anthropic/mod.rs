@@ -21,7 +21,10 @@ pub(crate) fn answer(call: &Call<'_>) -> Answer {
     };
     answer
         .header("request-id", format!("req_{}", call.number))
-        .header("anthropic-organization-id", "11111111-scripted")
+        .header(
+            "anthropic-organization-id",
+            "5c1b7ed0-7e57-4abc-9def-0123456789ab",
+        )
         .header("anthropic-ratelimit-requests-limit", 50)
         .header("anthropic-ratelimit-requests-remaining", 49)
         .header("set-cookie", "_cfuvid=scripted; path=/; HttpOnly; Secure")
@@ -114,11 +117,11 @@ pub(crate) fn failure(status: u16) -> Answer {
     let message = match status {
         400 => "Bad request, as scripted.",
         401 => "invalid x-api-key",
-        403 => "Your organization 11111111-scripted has been disabled.",
+        403 => "Your organization 5c1b7ed0-7e57-4abc-9def-0123456789ab has been disabled.",
         404 => "model: scripted",
         429 => {
             "This request would exceed your organization's rate limit of 50 requests per minute \
-             (org: 11111111-scripted). See https://docs.anthropic.com/en/api/rate-limits."
+             (org: 5c1b7ed0-7e57-4abc-9def-0123456789ab). See https://docs.anthropic.com/en/api/rate-limits."
         }
         529 => "Overloaded",
         _ => "Internal server error",

@@ -81,7 +81,8 @@ impl Conversation {
             return Err(message.wrong("tool_calls", text));
         }
         message.text("refusal")?;
-        message.skip(&["audio"]);
+        // What the client's own types send back from an earlier answer.
+        message.skip(&["audio", "annotations", "function_call"]);
         if message.any("content").is_some() {
             self.content(message, "assistant")?;
         } else if calls.is_none() {
