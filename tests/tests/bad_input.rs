@@ -310,3 +310,37 @@ fn a_client_that_leaves_in_the_middle_of_its_body_harms_nobody() {
         assert_eq!(fixture.stack.hello("m").await.status, 200);
     });
 }
+
+#[test]
+fn none_of_it_harms_the_filter() {
+    run(async {
+        let fixture = fixture().await;
+        let deep = "{\"a\":".repeat(100_000);
+        let wide = format!(
+            "{{\"model\":\"m\",\"messages\":[{}]}}",
+            "7,".repeat(100_000)
+        );
+        for body in [
+            "",
+            "{",
+            "\u{0}",
+            "{\"model\":\"\\ud800\"}",
+            "[[[[",
+            &deep,
+            &wide,
+        ] {
+            let status = send(body.to_owned()).await.status;
+            assert!((400..500).contains(&status), "{status}: {body:.40}");
+        }
+        assert_eq!(fixture.stack.hello("m").await.status, 200);
+        let log = fixture.stack.envoy_log();
+        for trap in [
+            "Uncaught RuntimeError",
+            "panicked at",
+            "VM failed",
+            "vm is failed",
+        ] {
+            assert!(!log.contains(trap), "`{trap}` in Envoy's log");
+        }
+    });
+}

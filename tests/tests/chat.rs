@@ -537,3 +537,24 @@ fn https_serves_the_same() {
         assert_eq!(reply.said(), "You said: hello");
     });
 }
+
+#[test]
+fn two_hundred_streams_at_once_are_kept_apart() {
+    run(async {
+        let fixture = fixture().await;
+        let streams = (0..200).map(async |number| {
+            let alias = if number % 2 == 0 {
+                "openai"
+            } else {
+                "anthropic"
+            };
+            let text = format!("stream number {number} of many");
+            let body = json!({"model": alias, "messages": user(&text)});
+            assert_eq!(
+                fixture.stack.stream_chat(body).await.said(),
+                format!("You said: {text}")
+            );
+        });
+        futures::future::join_all(streams).await;
+    });
+}

@@ -29,6 +29,9 @@ const FAILURES: &[&str] = &[
     "error-529",
     "context-length",
     "content-policy",
+    "length+9",
+    "length-20",
+    "gzip-hidden",
     "html",
     "broken-json",
     "empty",
@@ -87,10 +90,15 @@ fn quirks(failure: &str, path: &str) -> Value {
 /// each is answered by the other provider, after one attempt at the first.
 async fn is_survived(failure: &str) {
     let fixture = fixture().await;
-    // What is wrong with a stream's events alone is no failure of an answer that is whole.
-    let whole = !["end-after-0", "error-after-0"].contains(&failure);
+    // What is wrong with a stream's events alone is no failure of an answer that is whole; and a
+    // stream whose length is wrong begins well.
+    let streams: &[bool] = match failure {
+        "end-after-0" | "error-after-0" => &[true],
+        "length+9" | "length-20" => &[false],
+        _ => &[true, false],
+    };
     for dialect in ["openai", "anthropic"] {
-        for stream in [true, false].into_iter().filter(|stream| *stream || whole) {
+        for stream in streams.iter().copied() {
             let text = format!("{failure} {dialect} {stream}.");
             let body = json!({
                 "model": alias(dialect, failure),
@@ -147,6 +155,9 @@ survives! {
     a_provider_that_answers_with_a_web_page: "html"
     a_provider_that_answers_with_half_a_json_text: "broken-json"
     a_provider_that_answers_with_nothing: "empty"
+    an_answer_shorter_than_its_length: "length+9"
+    an_answer_longer_than_its_length: "length-20"
+    a_compressed_answer_that_does_not_say_so: "gzip-hidden"
 }
 
 #[test]
@@ -232,5 +243,20 @@ fn a_deployment_s_own_timeout_holds_beside_longer_ones() {
             "{} ms",
             row.duration_ms
         );
+    });
+}
+
+#[test]
+fn a_request_of_twenty_megabytes_moves_on_whole() {
+    run(async {
+        let fixture = fixture().await;
+        let text = format!("begin {} end of the long one", "x".repeat(20 << 20));
+        let body = json!({
+            "model": alias("openai", "error-503"), "max_tokens": 2,
+            "messages": [{"role": "user", "content": text}],
+        });
+        assert_eq!(fixture.stack.chat(body).await.said(), "You said:");
+        let sent = fixture.good.request_with("end of the long one");
+        assert!(sent.body.len() > 20 << 20, "{} bytes", sent.body.len());
     });
 }
