@@ -1,5 +1,6 @@
 //! The service beside Envoy: admission, control plane, settlement and ledger.
 
+pub mod accounts;
 pub mod admission;
 pub mod authority;
 pub mod cli;

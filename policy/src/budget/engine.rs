@@ -315,10 +315,15 @@ impl Budgets {
 
     /// Sets an account's spending to zero, as an operator may; reservations stay.
     pub fn reset(&mut self, key: &AccountWindow) {
-        if let Some(account) = self.accounts.get_mut(key) {
-            account.balance.spent = NanoDollars::ZERO;
-            account.alerted = false;
-        }
+        self.set_spent(key, NanoDollars::ZERO);
+    }
+
+    /// Sets an account's spending, as an operator may; reservations stay. Its alert may be sent
+    /// again.
+    pub fn set_spent(&mut self, key: &AccountWindow, spent: NanoDollars) {
+        let sheet = self.accounts.entry(key.clone()).or_default();
+        sheet.balance.spent = spent;
+        sheet.alerted = false;
     }
 
     /// Forgets accounts whose window is over and that nothing can change any more.

@@ -1,0 +1,314 @@
+//! Accounts in this process, over the engines of `dragoman-policy`.
+//!
+//! One mutex guards all accounts, so that a request's budgets and limits change in one step. It is
+//! held for microseconds and never across an await.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dragoman_policy::budget::{
+    self, AccountWindow, Balance, BudgetState, Charge, Offer, Terms, offer,
+};
+use dragoman_policy::{AccountId, BudgetRef, Budgets, Limits, NanoDollars, Refusal, UnixMillis};
+use tonic::async_trait;
+
+use self::settled::SettledIds;
+use super::line::{Attempt, Desk, Line, Turn};
+use super::usual::UsualOutput;
+use super::{
+    Accounts, AccountsError, AdmitRequest, Granted, Load, NoPast, Past, Settled, Settlement,
+    Unsettled, WaitOptions, Warning,
+};
+
+pub(super) mod settled;
+
+/// Accounts of one process.
+pub struct InProcess {
+    state: Mutex<State>,
+    line: Line,
+    past: Arc<dyn Past>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    budgets: Budgets,
+    limits: Limits,
+    settled: SettledIds,
+    usual: UsualOutput,
+    /// [`AdmitRequest::memo`] of what is not settled.
+    memos: HashMap<Arc<str>, Arc<str>>,
+}
+
+impl InProcess {
+    /// Accounts that begin with nothing and forget everything at the end.
+    pub fn new(options: WaitOptions) -> Self {
+        Self::with_past(options, Arc::new(NoPast))
+    }
+
+    /// Accounts that ask `past` what is spent already of a budget that they meet for the first time.
+    pub fn with_past(options: WaitOptions, past: Arc<dyn Past>) -> Self {
+        Self {
+            state: Mutex::default(),
+            line: Line::new(options, None),
+            past,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings budgets that are new here up to what was spent before.
+    async fn meet(&self, budgets: &[BudgetRef]) -> Result<(), AccountsError> {
+        let strangers: Vec<&BudgetRef> = {
+            let state = self.lock();
+            let strangers = budgets.iter().filter(|b| !state.budgets.knows(&b.at()));
+            strangers.collect()
+        };
+        for budget in strangers {
+            let spent = self.past.spent(&budget.at()).await;
+            let spent = spent.map_err(|error| AccountsError::unavailable("ledger", &error))?;
+            let mut state = self.lock();
+            if !state.budgets.knows(&budget.at()) {
+                state.budgets.restore_spent(budget, spent);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InProcess").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Accounts for InProcess {
+    async fn admit(&self, request: AdmitRequest) -> Result<Granted, AccountsError> {
+        self.meet(&request.budgets).await?;
+        self.line.admit(self, &request).await
+    }
+
+    async fn settle(&self, settlement: &Settlement) -> Result<Settled, AccountsError> {
+        let settled = self.lock().settle(settlement);
+        self.line.stir();
+        Ok(settled)
+    }
+
+    async fn charge(
+        &self,
+        settlement: &Settlement,
+        budgets: &[BudgetRef],
+    ) -> Result<Settled, AccountsError> {
+        self.meet(budgets).await?;
+        let settled = self.lock().charge(settlement, budgets);
+        self.line.stir();
+        Ok(settled)
+    }
+
+    async fn release(&self, request_id: &str) -> Result<(), AccountsError> {
+        self.lock().release(request_id);
+        self.line.stir();
+        Ok(())
+    }
+
+    async fn expire(&self, now: UnixMillis) -> Result<Vec<Unsettled>, AccountsError> {
+        let expired = self.lock().expire(now);
+        self.line.stir();
+        Ok(expired)
+    }
+
+    async fn balance(&self, at: &AccountWindow) -> Result<Balance, AccountsError> {
+        let untouched = BudgetRef::strict(at.account.clone(), at.window, NanoDollars::MAX);
+        self.meet(std::slice::from_ref(&untouched)).await?;
+        Ok(self.lock().budgets.balance(at))
+    }
+
+    async fn set_spent(&self, at: &AccountWindow, spent: NanoDollars) -> Result<(), AccountsError> {
+        self.lock().budgets.set_spent(at, spent);
+        self.line.stir();
+        Ok(())
+    }
+
+    fn load(&self, account: &AccountId, now: UnixMillis) -> Load {
+        let state = self.lock();
+        Load {
+            in_flight: state.limits.in_flight(account),
+            tokens: state.limits.tokens_this_minute(account, now),
+        }
+    }
+
+    async fn health(&self) -> Result<(), AccountsError> {
+        Ok(())
+    }
+}
+
+impl Desk for InProcess {
+    async fn attempt(&self, request: &AdmitRequest, turn: Turn) -> Result<Attempt, AccountsError> {
+        self.lock().attempt(request, turn)
+    }
+}
+
+impl State {
+    fn attempt(&mut self, request: &AdmitRequest, turn: Turn) -> Result<Attempt, AccountsError> {
+        let AdmitRequest {
+            request_id, now, ..
+        } = request;
+        if let Some(held) = self.budgets.find(request_id) {
+            return Ok(Attempt::Granted(self.grant(request, &held, Vec::new())));
+        }
+        let (limits, tokens) = (&request.limits, request.tokens);
+        self.limits
+            .admit(limits, tokens, request_id, *now, request.expires_at)
+            .map_err(AccountsError::refused)?;
+        let states = self.budgets.states(&request.budgets);
+        let terms = terms(request, turn, self.usual.of(&request.model));
+        let amount = match offer(&states, &request.quote, &terms) {
+            Ok(Offer::Take { amount, .. }) => amount,
+            not_taken => {
+                self.limits.retract(request_id);
+                return refused(request, not_taken);
+            }
+        };
+        let budgets = &request.budgets;
+        let reserved = self
+            .budgets
+            .reserve(budgets, amount, request_id, *now, request.expires_at);
+        let reservation = reserved.map_err(|refused| {
+            self.limits.retract(request_id);
+            AccountsError::refused(refused)
+        })?;
+        self.memos
+            .insert(Arc::clone(request_id), Arc::clone(&request.memo));
+        let warnings = warnings(request, &states, reservation.would_refuse());
+        let granted = self.grant(request, &reservation, warnings);
+        Ok(Attempt::Granted(granted))
+    }
+
+    fn grant(
+        &self,
+        request: &AdmitRequest,
+        held: &budget::Reservation,
+        warnings: Vec<Warning>,
+    ) -> Granted {
+        Granted {
+            reserved: held.amount(),
+            output_cap: output_cap(request, held.amount()),
+            rates: self.limits.allowances(&request.limits, request.now),
+            budgets: self.budgets.states(&request.budgets),
+            warnings,
+        }
+    }
+
+    fn settle(&mut self, settlement: &Settlement) -> Settled {
+        let request_id = &settlement.request_id;
+        let Some(held) = self.budgets.find(request_id) else {
+            return if self.settled.contains(request_id) {
+                Settled::Already
+            } else {
+                Settled::Unknown
+            };
+        };
+        let amount = held.amount();
+        let cost = |account: &AccountId| settlement.cost_of(account, amount);
+        let settled = self.budgets.settle_each(held, cost);
+        self.ended(settlement);
+        match settled {
+            budget::Settlement::Charged(charge) => Settled::Charged(charge),
+            budget::Settlement::Already => Settled::Already,
+        }
+    }
+
+    fn charge(&mut self, settlement: &Settlement, budgets: &[BudgetRef]) -> Settled {
+        match self.settle(settlement) {
+            Settled::Unknown => {}
+            known => return known,
+        }
+        // What a request of unknown cost held is not known either.
+        let cost = |account: &AccountId| settlement.cost_of(account, NanoDollars::ZERO);
+        let charge: Charge = self.budgets.charge(budgets, cost);
+        self.ended(settlement);
+        Settled::Charged(charge)
+    }
+
+    fn ended(&mut self, settlement: &Settlement) {
+        let request_id = &settlement.request_id;
+        self.limits.finish(request_id, settlement.tokens);
+        self.usual.note(&settlement.model, settlement.output_tokens);
+        self.settled.insert(request_id, settlement.now);
+        self.memos.remove(request_id);
+    }
+
+    fn release(&mut self, request_id: &str) {
+        self.limits.retract(request_id);
+        if let Some(held) = self.budgets.find(request_id) {
+            self.budgets.release(held);
+            self.memos.remove(request_id);
+        }
+    }
+
+    fn expire(&mut self, now: UnixMillis) -> Vec<Unsettled> {
+        self.limits.expire(now);
+        let expired = self.budgets.expire(now);
+        self.budgets.forget_ended(now);
+        self.limits.forget_idle(now);
+        let unsettled = |expired: budget::Expired| Unsettled {
+            memo: self.memos.remove(&expired.request_id).unwrap_or_default(),
+            request_id: expired.request_id,
+            charged: expired.charged,
+            crossed: expired.crossed,
+        };
+        expired.into_iter().map(unsettled).collect()
+    }
+}
+
+pub(super) fn terms(request: &AdmitRequest, turn: Turn, usual_output: Option<u64>) -> Terms {
+    Terms {
+        min_output_tokens: request.min_output_tokens,
+        asked: request.asked,
+        usual_output,
+        waiting: turn.waiting,
+        last: turn.last,
+        now: request.now,
+    }
+}
+
+/// The answer to an offer that is none.
+pub(super) fn refused(
+    request: &AdmitRequest,
+    offer: Result<Offer, dragoman_policy::prices::Unpriced>,
+) -> Result<Attempt, AccountsError> {
+    match offer {
+        Ok(Offer::Wait(refused)) => Ok(Attempt::Contended(refused.into())),
+        Ok(Offer::Refuse(refused)) => Err(AccountsError::refused(refused)),
+        Ok(Offer::Take { .. }) => Err(AccountsError::Unavailable {
+            dependency: "accounts",
+        }),
+        Err(reason) => Err(AccountsError::refused(Refusal::Unpriced {
+            model: request.model.to_string(),
+            reason,
+        })),
+    }
+}
+
+/// The output tokens that `amount` covers, where a budget needs them bounded.
+pub(super) fn output_cap(request: &AdmitRequest, amount: NanoDollars) -> Option<u64> {
+    request.budgets.iter().find(|budget| budget.is_strict())?;
+    request.quote.output_within(amount).ok().flatten()
+}
+
+pub(super) fn warnings(
+    request: &AdmitRequest,
+    before: &[BudgetState],
+    would_refuse: &[budget::Refused],
+) -> Vec<Warning> {
+    let would_refuse = would_refuse.iter().cloned().map(Warning::WouldRefuse);
+    let reached = before.iter().filter(|state| {
+        let at = request.downgrade_at.filter(|_| state.budget.is_strict());
+        at.is_some_and(|permille| state.balance.reaches(state.budget.limit, permille))
+    });
+    let downgrades = reached.map(|state| Warning::Downgrade(state.budget.account.clone()));
+    would_refuse.chain(downgrades).collect()
+}
