@@ -29,6 +29,8 @@ pub struct Deployment {
     pub wildcard: bool,
     /// Where it is. Always there when [`Deployment::dialect`] is.
     pub endpoint: Option<Endpoint>,
+    /// The version of the API, where the provider wants one.
+    pub api_version: Option<String>,
     /// How it is paid.
     pub credential: Credential,
     /// Share of the alias's requests, relative to its other deployments.

@@ -5,6 +5,7 @@ use dragoman_proto::{ApiError, Dialect, ErrorKind};
 use crate::{
     anthropic::Anthropic,
     failure::{Failure, ProviderError},
+    framing::Framer,
     meter::Meter,
     openai::OpenAi,
     request::{Call, ResponseContext, Translated},
@@ -15,6 +16,11 @@ use crate::{
 pub(crate) trait ProviderDialect: std::fmt::Debug + Sync {
     /// The client's request in this dialect.
     fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError>;
+
+    /// How this provider's stream is cut into events.
+    fn framer(&self) -> Framer {
+        Framer::default()
+    }
 
     /// A translator for this provider's stream.
     fn stream(&self, context: &ResponseContext) -> Box<dyn EventTranslator>;

@@ -46,6 +46,8 @@ pub struct ResponseContext {
     pub(crate) characters: u64,
     /// Whether a forced tool stands for a JSON schema: its input is the answer's content.
     pub(crate) json_tool: bool,
+    /// Whether the client wants its embeddings in base64.
+    pub(crate) base64: bool,
 }
 
 impl Call<'_> {
@@ -63,6 +65,7 @@ impl Call<'_> {
             prompt_tokens: self.admission.prompt_tokens,
             characters: 0,
             json_tool: false,
+            base64: false,
         }
     }
 

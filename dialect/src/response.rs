@@ -6,7 +6,7 @@ use dragoman_proto::{ApiError, ClientDialect, Operation, Outcome};
 
 use crate::{
     failure::Failure,
-    framing::{Event, Inflate, SseFramer},
+    framing::{Event, Framer, Inflate},
     head::{Head, ReportState, ResponseHead},
     meter::Meter,
     registry::{self, ProviderDialect},
@@ -46,7 +46,7 @@ enum Mode {
     Collect(Vec<u8>),
     /// Translate event by event.
     Stream {
-        framer: SseFramer,
+        framer: Framer,
         translator: Box<dyn EventTranslator>,
         gate: Gate,
     },
@@ -133,7 +133,8 @@ impl ResponseTranslator {
 
     fn choose_mode(&self) -> Mode {
         let kind = self.content_type.to_ascii_lowercase();
-        let json_or_html = kind.contains("json") || kind.contains("html");
+        let json = kind.contains("json") && !kind.contains("ndjson");
+        let json_or_html = json || kind.contains("html");
         if !(200..300).contains(&self.provider_status) {
             return Mode::Collect(Vec::new());
         }
@@ -143,7 +144,7 @@ impl ResponseTranslator {
         if self.context.stream && !json_or_html {
             return match self.folder() {
                 Some(folder) => Mode::Stream {
-                    framer: SseFramer::default(),
+                    framer: folder.framer(),
                     translator: folder.stream(&self.context),
                     gate: Gate::default(),
                 },

@@ -62,6 +62,7 @@ fn upstream(deployment: &Deployment) -> Option<Upstream> {
             model: deployment.model.clone(),
             authority: endpoint.authority(),
             base_path: endpoint.base_path.clone(),
+            api_version: deployment.api_version.clone(),
             defaults: deployment.defaults.clone(),
             drop_params: deployment.drop_params,
             quirks: deployment.quirks.clone(),

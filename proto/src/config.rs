@@ -37,6 +37,9 @@ pub struct UpstreamConfig {
     pub authority: String,
     /// Path of the base URL, without a trailing `/`: `/v1`, or empty.
     pub base_path: String,
+    /// The version of the API, where the provider wants one in the path (Azure).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
     /// Request parameters that apply when the client sets none (`temperature: 0.2`).
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub defaults: serde_json::Map<String, serde_json::Value>,
@@ -58,6 +61,12 @@ pub enum Dialect {
     OpenAi,
     /// Anthropic's Messages API.
     Anthropic,
+    /// Ollama's own API.
+    Ollama,
+    /// OpenAI's API as Azure serves it: deployments and API versions.
+    Azure,
+    /// Cohere's API, version 2.
+    Cohere,
 }
 
 /// Ways in which an OpenAI-compatible provider differs from OpenAI, as data.
@@ -95,6 +104,7 @@ mod tests {
             model: "llama".into(),
             authority: "api.groq.com".into(),
             base_path: "/openai/v1".into(),
+            api_version: Some("2024-10-21".into()),
             defaults: serde_json::from_str(r#"{"temperature": 0.2}"#).unwrap(),
             drop_params: true,
             quirks: Quirks {

@@ -44,6 +44,7 @@ fn read(
     let id = group::id_of(&alias, info, params.entries(), reader)?;
     let (provider, model) = provider_and_model(&alias, params, reader)?;
     let (endpoint, credential) = credential::read(params, provider, reader)?;
+    let api_version = params::api_version(params, provider, reader)?;
     let there = endpoint.as_ref().and_then(Provider::at);
     let there = there.filter(|there| there.dialect == provider.dialect);
     let quirks = there.unwrap_or(provider).quirks();
@@ -60,6 +61,7 @@ fn read(
         dialect: provider.dialect,
         model,
         endpoint,
+        api_version,
         credential,
         weight: None,
         order: maps.count(&["order"], reader)?,

@@ -1,12 +1,13 @@
 //! The rest of `litellm_params`: prices, settings of providers, defaults for the request.
 
 use dragoman_policy::Price;
+use dragoman_proto::Dialect;
 use indexmap::IndexMap;
 use serde_json::{Map, Number, Value};
 
 use crate::known::{self, Place};
 use crate::section::{Reader, Section, as_number, wrong};
-use crate::{ConfigError, Secret, yaml};
+use crate::{ConfigError, Provider, Secret, yaml};
 
 /// Takes LiteLLM's price keys out of `litellm_params` and `model_info`; the former win.
 pub(super) fn prices(
@@ -52,6 +53,23 @@ pub(super) fn prices(
 /// `input_cost_per_token`, `cache_read_input_token_cost`
 fn is_price(key: &str) -> bool {
     key.contains("_cost_") || key.ends_with("_cost")
+}
+
+/// `api_version`, where the provider has such a thing; the first variable that is set otherwise.
+pub(super) fn api_version(
+    params: &mut Section,
+    provider: &Provider,
+    reader: &mut Reader<'_>,
+) -> Result<Option<String>, ConfigError> {
+    if provider.dialect != Some(Dialect::Azure) {
+        return Ok(None);
+    }
+    let given = params.text("api_version", reader)?;
+    let given = given.map(|text| text.trim().to_owned());
+    Ok(given.filter(|text| !text.is_empty()).or_else(|| {
+        let variable = reader.first_variable(&["AZURE_API_VERSION"]);
+        variable.map(|(_, version)| version)
+    }))
 }
 
 /// Beginnings of keys that belong to providers whose dialects need more than a base and a key.

@@ -106,7 +106,7 @@ impl<'a> Conversation<'a> {
             };
             self.uses_tools = true;
             blocks.push(Block::Typed(TypedBlock::ToolUse {
-                input: arguments(function.arguments, &at)?,
+                input: hub::arguments(function.arguments, &at)?,
                 id: call.id,
                 name: function.name,
                 cache_control: None,
@@ -239,49 +239,9 @@ pub(super) fn text_block(text: &RawValue) -> Block<'_> {
     })
 }
 
-/// A tool call's arguments, which must be an object: Anthropic takes no text in their place.
-fn arguments<'a>(text: Cow<'a, str>, place: &str) -> Result<Cow<'a, RawValue>, ApiError> {
-    let invalid = || {
-        ApiError::invalid(format!("{place}.function.arguments is not a JSON object"))
-            .param(format!("{place}.function.arguments"))
-    };
-    // A call without arguments is an empty string with many clients.
-    let text = if text.trim().is_empty() {
-        Cow::Borrowed("{}")
-    } else {
-        text
-    };
-    let raw: Cow<'a, RawValue> = match text {
-        Cow::Borrowed(text) => Cow::Borrowed(serde_json::from_str(text).map_err(|_| invalid())?),
-        Cow::Owned(text) => Cow::Owned(RawValue::from_string(text).map_err(|_| invalid())?),
-    };
-    if raw.get().starts_with('{') {
-        Ok(raw)
-    } else {
-        Err(invalid())
-    }
-}
-
-/// The media type and the base64 text of a data URL.
-fn data_url<'a>(url: &Cow<'a, str>) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
-    let comma = url.find(',')?;
-    let head = url.get(..comma)?.strip_prefix("data:")?;
-    let media_type = head.strip_suffix(";base64")?.split(';').next()?;
-    Some(match url {
-        Cow::Borrowed(url) => (
-            Cow::Borrowed(url.get(5..5 + media_type.len())?),
-            Cow::Borrowed(url.get(comma + 1..)?),
-        ),
-        Cow::Owned(url) => (
-            Cow::Owned(media_type.to_owned()),
-            Cow::Owned(url.get(comma + 1..)?.to_owned()),
-        ),
-    })
-}
-
 fn image<'a>(url: Cow<'a, str>, place: &str) -> Result<Source<'a>, ApiError> {
     if url.starts_with("data:") {
-        let (media_type, data) = data_url(&url).ok_or_else(|| {
+        let (media_type, data) = hub::data_url(&url).ok_or_else(|| {
             ApiError::invalid(format!("{place}.image_url is not a base64 data URL")).param(place)
         })?;
         return Ok(Source::Base64 { media_type, data });
@@ -308,7 +268,7 @@ fn document<'a>(
     if data.starts_with("https://") || data.starts_with("http://") {
         return Ok(Source::Url { url: data });
     }
-    match data_url(&data) {
+    match hub::data_url(&data) {
         Some((media_type, data)) if media_type == "application/pdf" => {
             Ok(Source::Base64 { media_type, data })
         }

@@ -5,8 +5,7 @@ use std::{borrow::Cow, ops::ControlFlow};
 
 use memchr::memchr2;
 
-/// The largest event.
-const MAX_EVENT: usize = 8 * 1024 * 1024;
+use super::{MAX_EVENT, TooLong};
 
 /// One event.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,10 +15,6 @@ pub(crate) struct Event<'a> {
     /// The values of `data:`, joined by line feeds.
     pub(crate) data: Cow<'a, [u8]>,
 }
-
-/// An event is larger than the cap.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooLong;
 
 /// Cuts bytes into events. What arrives whole is not copied; only the rest of a chunk is kept.
 #[derive(Debug, Default)]

@@ -3,6 +3,8 @@
 
 mod answer;
 mod chunk;
+mod embeddings;
+mod inline;
 mod parameters;
 mod request;
 mod usage;
@@ -12,6 +14,8 @@ pub(crate) use chunk::{
     Choice, Chunk, Delta, FunctionDelta, StreamFrame, ThinkingBlock, ThinkingBlocks, ToolCallDelta,
     ToolCalls,
 };
+pub(crate) use embeddings::embeddings;
+pub(crate) use inline::{arguments, data_url};
 pub(crate) use parameters::{Unsupported, prepare};
 pub(crate) use request::{Content, InputMessage, JsonSchema, Part, ResponseFormat, Tool, content};
 pub(crate) use usage::{UsageOut, read_usage};

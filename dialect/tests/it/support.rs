@@ -36,6 +36,7 @@ pub(crate) fn deployment(name: &str) -> UpstreamConfig {
         model: model.into(),
         authority: "provider.test".into(),
         base_path: base_path.into(),
+        api_version: None,
         defaults: serde_json::Map::new(),
         drop_params: false,
         quirks,

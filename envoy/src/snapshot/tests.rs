@@ -22,6 +22,7 @@ fn upstream(deployment: &str, tls: bool, host: &str) -> Upstream {
             model: "gpt".into(),
             authority: host.into(),
             base_path: "/v1".into(),
+            api_version: None,
             defaults: serde_json::Map::new(),
             drop_params: false,
             quirks: Quirks::default(),

@@ -16,6 +16,7 @@ fn config(dialect: Dialect) -> Rc<UpstreamConfig> {
         model: "gpt-x".into(),
         authority: "provider.test".into(),
         base_path: "/v1".into(),
+        api_version: None,
         defaults: serde_json::Map::new(),
         drop_params: false,
         quirks: Quirks::default(),

@@ -1,0 +1,72 @@
+//! Embeddings, as dialects other than OpenAI's write them.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::{json, request::ResponseContext};
+
+/// An embedding list.
+#[derive(Debug, Serialize)]
+struct List<'a> {
+    object: &'a str,
+    data: Vec<Embedding<'a>>,
+    model: &'a str,
+    usage: Usage,
+}
+
+#[derive(Debug, Serialize)]
+struct Embedding<'a> {
+    object: &'a str,
+    index: usize,
+    embedding: Cow<'a, RawValue>,
+}
+
+#[derive(Debug, Serialize)]
+struct Usage {
+    prompt_tokens: u64,
+    total_tokens: u64,
+}
+
+/// The client's answer: `vectors` are arrays of numbers, and leave in the encoding that the client
+/// asked for. `None` when one is no array of numbers.
+pub(crate) fn embeddings(
+    context: &ResponseContext,
+    vectors: &[&RawValue],
+    tokens: u64,
+) -> Option<Vec<u8>> {
+    let data = vectors.iter().enumerate().map(|(index, vector)| {
+        let embedding = if context.base64 {
+            Cow::Owned(base64(vector)?)
+        } else {
+            vector.get().starts_with('[').then_some(())?;
+            Cow::Borrowed(*vector)
+        };
+        Some(Embedding {
+            object: "embedding",
+            index,
+            embedding,
+        })
+    });
+    let list = List {
+        object: "list",
+        data: data.collect::<Option<_>>()?,
+        model: &context.alias,
+        usage: Usage {
+            prompt_tokens: tokens,
+            total_tokens: tokens,
+        },
+    };
+    let mut out = Vec::new();
+    json::write(&mut out, &list);
+    Some(out)
+}
+
+/// OpenAI's base64: 32-bit floats, the least significant byte first.
+fn base64(vector: &RawValue) -> Option<Box<RawValue>> {
+    let numbers: Vec<f32> = serde_json::from_str(vector.get()).ok()?;
+    let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+    to_raw_value(&base64::engine::general_purpose::STANDARD.encode(bytes)).ok()
+}
