@@ -1,13 +1,56 @@
 //! Who may ask: from a credential to a principal.
 
 use dragoman_policy::{Credential, KeyHash, Principal, Refusal};
+use dragoman_proto::{ApiError, ErrorKind};
 use tonic::async_trait;
 
 /// Knows keys. The master key is one implementation; keys of a store are another.
 #[async_trait]
 pub trait Authority: Send + Sync + 'static {
     /// The principal behind `credential`.
-    async fn authenticate(&self, credential: &Credential) -> Result<Principal, Refusal>;
+    async fn authenticate(&self, credential: &Credential) -> Result<Principal, AuthorityError>;
+
+    /// Forgets what it remembers of keys, because some have changed.
+    fn forget(&self) {}
+}
+
+/// Why there is no principal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthorityError {
+    /// The credential is at fault.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Nobody can say at the moment, which is not the credential's fault.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Something that this service depends on does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{dependency} does not answer at the moment")]
+pub struct Unavailable {
+    /// For people: what it is.
+    pub dependency: &'static str,
+}
+
+/// Seconds after which a dependency may be back.
+const RETRY_SECONDS: u64 = 2;
+
+impl From<Unavailable> for ApiError {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::new(ErrorKind::Unavailable, unavailable.to_string())
+            .code("dependency_unavailable")
+            .retry_after(RETRY_SECONDS)
+    }
+}
+
+impl From<AuthorityError> for ApiError {
+    fn from(error: AuthorityError) -> Self {
+        match error {
+            AuthorityError::Refused(refusal) => refusal.into(),
+            AuthorityError::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
 }
 
 /// Knows the master key alone.
@@ -23,12 +66,12 @@ impl MasterKey {
 
 #[async_trait]
 impl Authority for MasterKey {
-    async fn authenticate(&self, credential: &Credential) -> Result<Principal, Refusal> {
+    async fn authenticate(&self, credential: &Credential) -> Result<Principal, AuthorityError> {
         // hashes are compared, in constant time: neither length nor prefix of the key shows
         if credential.hash() == self.0 {
             Ok(Principal::master())
         } else {
-            Err(Refusal::UnknownKey)
+            Err(Refusal::UnknownKey.into())
         }
     }
 }
@@ -55,7 +98,7 @@ mod tests {
         );
         for key in ["sk-maste", "sk-master1", "SK-MASTER"] {
             let refused = authority.authenticate(&credential(key)).await;
-            assert_eq!(refused, Err(Refusal::UnknownKey), "{key}");
+            assert_eq!(refused, Err(Refusal::UnknownKey.into()), "{key}");
         }
     }
 }

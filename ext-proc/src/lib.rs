@@ -20,5 +20,6 @@ mod servers;
 pub mod settlement;
 mod source;
 mod state;
+pub mod store;
 mod topology;
 pub mod xds;

@@ -12,10 +12,14 @@ pub enum Scope {
     KeyModel,
     /// A user.
     User,
+    /// One model of a user; the id is the user's and the model's.
+    UserModel,
     /// A user as a member of a team; the id is the team's and the user's.
     TeamMember,
     /// A team.
     Team,
+    /// One model of a team; the id is the team's and the model's.
+    TeamModel,
     /// The end user that a client names.
     EndUser,
     /// A tag.
@@ -30,12 +34,14 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Key,
         Self::KeyModel,
         Self::User,
+        Self::UserModel,
         Self::TeamMember,
         Self::Team,
+        Self::TeamModel,
         Self::EndUser,
         Self::Tag,
         Self::Provider,
@@ -49,8 +55,10 @@ impl Scope {
             Self::Key => "key",
             Self::KeyModel => "key_model",
             Self::User => "user",
+            Self::UserModel => "user_model",
             Self::TeamMember => "team_member",
             Self::Team => "team",
+            Self::TeamModel => "team_model",
             Self::EndUser => "end_user",
             Self::Tag => "tag",
             Self::Provider => "provider",
@@ -70,8 +78,10 @@ impl Scope {
             Self::Key => "this API key",
             Self::KeyModel => "this API key for the model",
             Self::User => "this user",
+            Self::UserModel => "this user for the model",
             Self::TeamMember => "this member of the team",
             Self::Team => "this team",
+            Self::TeamModel => "this team for the model",
             Self::EndUser => "this end user",
             Self::Tag => "this tag",
             Self::Provider => "this provider",
@@ -102,6 +112,30 @@ impl AccountId {
     /// The account of one model of a key.
     pub fn key_model(key_id: &str, model: &str) -> Self {
         Self::new(Scope::KeyModel, &format!("{key_id}/{model}"))
+    }
+
+    /// The account of a user as a member of a team.
+    pub fn team_member(team_id: &str, user_id: &str) -> Self {
+        Self::new(Scope::TeamMember, &format!("{team_id}/{user_id}"))
+    }
+
+    /// The account of one model of this account; `None` for accounts that are not kept by model.
+    pub fn for_model(&self, model: &str) -> Option<Self> {
+        let scope = match self.scope {
+            Scope::Key => Scope::KeyModel,
+            Scope::User => Scope::UserModel,
+            Scope::Team => Scope::TeamModel,
+            Scope::KeyModel
+            | Scope::UserModel
+            | Scope::TeamMember
+            | Scope::TeamModel
+            | Scope::EndUser
+            | Scope::Tag
+            | Scope::Provider
+            | Scope::Deployment
+            | Scope::Global => return None,
+        };
+        Some(Self::new(scope, &format!("{}/{model}", self.id)))
     }
 
     /// The account of everything together.

@@ -12,6 +12,7 @@ pub mod money;
 pub mod plan;
 pub mod prices;
 pub mod refusal;
+pub mod terms;
 pub mod time;
 pub mod window;
 
@@ -23,5 +24,6 @@ pub use money::{NanoDollars, PicoPrice};
 pub use plan::{Candidate, NoPlan, Plan, Route, RoutingTable, Strategy};
 pub use prices::{Price, PriceTable, Quote};
 pub use refusal::Refusal;
+pub use terms::{Holder, ModelBudget, Terms};
 pub use time::UnixMillis;
 pub use window::{Period, Span, Window};

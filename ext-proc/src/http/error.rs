@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use dragoman_policy::Refusal;
 use dragoman_proto::{ApiError, ClientDialect, ErrorKind, Operation};
 
+use crate::authority::AuthorityError;
 use crate::ledger::LedgerError;
 
 /// An error as a response, in OpenAI's shape unless the endpoint is Anthropic's.
@@ -25,6 +26,12 @@ impl From<ApiError> for Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         ApiError::from(refusal).into()
+    }
+}
+
+impl From<AuthorityError> for Failure {
+    fn from(error: AuthorityError) -> Self {
+        ApiError::from(error).into()
     }
 }
 

@@ -11,6 +11,7 @@ use tonic::async_trait;
 use tower::ServiceExt;
 
 use super::*;
+use crate::authority::AuthorityError;
 use crate::ledger::contract::record;
 use crate::ledger::{Batch, SqliteLedger, WriterGuard, WriterOptions};
 
@@ -37,7 +38,7 @@ struct Keys;
 
 #[async_trait]
 impl Authority for Keys {
-    async fn authenticate(&self, credential: &Credential) -> Result<Principal, Refusal> {
+    async fn authenticate(&self, credential: &Credential) -> Result<Principal, AuthorityError> {
         match credential.secret() {
             "sk-master" => Ok(Principal::master()),
             "sk-few" => Ok(Principal {
@@ -46,7 +47,7 @@ impl Authority for Keys {
                 is_master: false,
                 ..Principal::master()
             }),
-            _ => Err(Refusal::UnknownKey),
+            _ => Err(Refusal::UnknownKey.into()),
         }
     }
 }
@@ -77,7 +78,7 @@ async fn scene() -> Scene {
     let ledger = Arc::new(SqliteLedger::open(&file).await.unwrap());
     let (writer, guard) = LedgerWriter::start(ledger.clone(), WriterOptions::default());
     let config = dragoman_config::load(CONFIG, &|_| None).unwrap();
-    let live = Live::new(config, &PriceTable::bundled().unwrap()).unwrap();
+    let live = Live::new(config, &Arc::new(PriceTable::bundled().unwrap())).unwrap();
     let routing = Routing::default();
     routing.configure(&live);
     let api = Api {

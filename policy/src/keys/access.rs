@@ -16,6 +16,8 @@ pub enum ModelAccess {
         /// By wildcard, such as `openai/*`.
         patterns: Vec<Pattern>,
     },
+    /// What both allow: a key's models and its team's.
+    Both(Box<(ModelAccess, ModelAccess)>),
 }
 
 impl ModelAccess {
@@ -33,6 +35,8 @@ impl ModelAccess {
                 "no-default-models" => {}
                 "all-team-models" => match team {
                     Self::All => return Self::All,
+                    // the list of a team is read without another's, so it is none of these
+                    Self::Both(_) => {}
                     Self::Only {
                         exact: names,
                         patterns: wildcards,
@@ -52,6 +56,16 @@ impl ModelAccess {
         Self::Only { exact, patterns }
     }
 
+    /// What this and `other` allow.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::All, access) | (access, Self::All) => access,
+            (one, other) if one == other => one,
+            both => Self::Both(Box::new(both)),
+        }
+    }
+
     /// Whether `model`, as the client writes it, may be used.
     pub fn allows(&self, model: &str) -> bool {
         match self {
@@ -59,6 +73,7 @@ impl ModelAccess {
             Self::Only { exact, patterns } => {
                 exact.contains(model) || patterns.iter().any(|p| p.matches(model))
             }
+            Self::Both(both) => both.0.allows(model) && both.1.allows(model),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Who is asking: credentials, hashes of keys, and what a key may use.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use sha2::{Digest, Sha256};
@@ -11,7 +12,11 @@ mod tests;
 
 pub use access::ModelAccess;
 
+use crate::budget::BudgetRef;
+use crate::limits::LimitRef;
 use crate::refusal::Refusal;
+use crate::terms::Holder;
+use crate::time::UnixMillis;
 
 /// The identity of the master key where a key's hash would stand.
 pub const MASTER: &str = "master";
@@ -114,6 +119,11 @@ impl KeyHash {
         Some(Self(hash))
     }
 
+    /// Its first byte, which is as good as random.
+    pub const fn first_byte(&self) -> u8 {
+        self.0[0]
+    }
+
     /// 64 lower-case hex digits.
     pub fn to_hex(self) -> String {
         self.to_string()
@@ -147,7 +157,8 @@ impl fmt::Debug for KeyHash {
 /// Who is asking, and what they may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// The key's hash in hex, or [`MASTER`].
+    /// The hash in hex of the key as it was first made, or [`MASTER`]. It stays when the key is
+    /// regenerated, and so do the key's spend and budgets.
     pub key_id: String,
     /// The key's team.
     pub team_id: Option<String>,
@@ -155,6 +166,12 @@ pub struct Principal {
     pub user_id: Option<String>,
     /// The models that the key may use.
     pub models: ModelAccess,
+    /// Models that have another name for this key: what it calls them, and what they are.
+    pub aliases: BTreeMap<String, String>,
+    /// Tags of all its requests.
+    pub tags: Vec<String>,
+    /// Whose budgets and limits apply: the key, its user, its team, its user as a member of it.
+    pub holders: Vec<Holder>,
     /// Whether it is the master key, which may also manage.
     pub is_master: bool,
 }
@@ -167,18 +184,39 @@ impl Principal {
             team_id: None,
             user_id: None,
             models: ModelAccess::All,
+            aliases: BTreeMap::new(),
+            tags: Vec::new(),
+            holders: Vec::new(),
             is_master: true,
         }
     }
 
-    /// Refuses a model that the key may not use.
-    pub fn authorize(&self, alias: &str) -> Result<(), Refusal> {
-        if self.models.allows(alias) {
+    /// What `model` is, which the key may call otherwise.
+    pub fn resolve<'a>(&'a self, model: &'a str) -> &'a str {
+        self.aliases.get(model).map_or(model, String::as_str)
+    }
+
+    /// Refuses a model that the key may not use. A name of the key's own may be used when what it
+    /// stands for may.
+    pub fn authorize(&self, model: &str) -> Result<(), Refusal> {
+        if self.models.allows(model) || self.models.allows(self.resolve(model)) {
             Ok(())
         } else {
             Err(Refusal::ModelNotAllowed {
-                model: alias.to_owned(),
+                model: model.to_owned(),
             })
         }
+    }
+
+    /// The budgets that apply to a request for `model`, in the windows of `now`.
+    pub fn budgets(&self, model: &str, now: UnixMillis) -> Vec<BudgetRef> {
+        let budgets = |holder: &Holder| holder.budgets(model, now);
+        self.holders.iter().flat_map(budgets).collect()
+    }
+
+    /// The limits that apply to a request for `model`.
+    pub fn limits(&self, model: &str) -> Vec<LimitRef> {
+        let limits = |holder: &Holder| holder.limits(model);
+        self.holders.iter().flat_map(limits).collect()
     }
 }

@@ -93,3 +93,31 @@ fn a_model_outside_the_list_is_refused() {
         Err(Refusal::ModelNotAllowed { .. })
     ));
 }
+
+#[test]
+fn a_key_may_use_what_both_it_and_its_team_may() {
+    let team = ModelAccess::from_list(&["openai/*", "smart"], &ModelAccess::All);
+    let key = ModelAccess::from_list(&["*-mini", "smart", "fast"], &team);
+    let both = key.and(team);
+    for (model, allowed) in [
+        ("smart", true),
+        ("openai/o-mini", true),
+        ("fast", false),
+        ("groq/o-mini", false),
+        ("openai/o", false),
+    ] {
+        assert_eq!(both.allows(model), allowed, "{model}");
+    }
+}
+
+#[test]
+fn a_name_of_the_key_s_own_may_be_used_when_its_target_may() {
+    let principal = Principal {
+        models: access(&["gpt-4o"]),
+        aliases: [("mistral".to_owned(), "gpt-4o".to_owned())].into(),
+        ..Principal::master()
+    };
+    assert_eq!(principal.authorize("mistral"), Ok(()));
+    assert_eq!(principal.resolve("mistral"), "gpt-4o");
+    assert!(principal.authorize("mixtral").is_err());
+}
