@@ -16,6 +16,10 @@ pub(crate) struct ProviderError {
     pub(crate) code: Option<String>,
     /// OpenAI's `param`.
     pub(crate) param: Option<String>,
+    /// Seconds to wait, where the error says so in its body.
+    pub(crate) retry_after: Option<u64>,
+    /// The gateway's own account is refused, whatever the status says.
+    pub(crate) refused: bool,
 }
 
 /// An attempt that failed.
@@ -43,6 +47,7 @@ impl Failure {
         error: &ProviderError,
         retry_after: Option<u64>,
     ) -> Self {
+        let status = if error.refused { 401 } else { status };
         let kind = kind(status, error);
         let refused = matches!(status, 401 | 403) && kind == ErrorKind::BadGateway;
         let text = match &error.message {
@@ -62,7 +67,7 @@ impl Failure {
             }
         }
         if matches!(kind, ErrorKind::RateLimit | ErrorKind::Unavailable) {
-            api_error.retry_after = retry_after;
+            api_error.retry_after = retry_after.or(error.retry_after);
         }
         Self {
             error: api_error,

@@ -67,6 +67,10 @@ pub enum Dialect {
     Azure,
     /// Cohere's API, version 2.
     Cohere,
+    /// Google's Gemini API.
+    Gemini,
+    /// Google's Vertex AI: models of Gemini and of Anthropic.
+    VertexAi,
 }
 
 /// Ways in which an OpenAI-compatible provider differs from OpenAI, as data.

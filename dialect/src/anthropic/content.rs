@@ -125,15 +125,9 @@ impl<'a> Conversation<'a> {
     ) -> Result<(), ApiError> {
         let content = self.blocks(
             &InputMessage {
-                cache_control: None,
                 role: Cow::Borrowed("tool"),
                 content: message.content,
-                refusal: None,
-                tool_calls: None,
-                tool_call_id: None,
-                function_call: None,
-                reasoning_content: None,
-                thinking_blocks: None,
+                ..InputMessage::default()
             },
             place,
         )?;

@@ -39,7 +39,6 @@ pub(super) fn read(body: &[u8]) -> Option<ProviderError> {
     Some(ProviderError {
         status,
         message: Some(error.message.into_owned()),
-        code: None,
-        param: None,
+        ..ProviderError::default()
     })
 }

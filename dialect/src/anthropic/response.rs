@@ -99,6 +99,7 @@ fn message<'a>(
                     name: block.name.map_or(Text::Plain(""), Text::Raw),
                     arguments: input(block),
                 },
+                extra_content: None,
             }),
             // What the provider's own tools did is not part of a chat completion.
             _ => {}
@@ -119,6 +120,7 @@ fn message<'a>(
         reasoning_content,
         thinking_blocks,
         tool_calls,
+        extra_content: None,
     }
 }
 

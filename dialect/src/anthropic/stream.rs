@@ -118,6 +118,7 @@ impl MessageStream {
                 name: None,
                 arguments: Some(text),
             },
+            extra_content: None,
         };
         let delta = Delta {
             tool_calls: Some(ToolCalls::One([call])),
@@ -174,6 +175,7 @@ impl MessageStream {
                 name: block.name.map(Text::Raw),
                 arguments: Some(Text::Plain(whole.unwrap_or_default())),
             },
+            extra_content: None,
         };
         let delta = Delta {
             tool_calls: Some(ToolCalls::One([call])),

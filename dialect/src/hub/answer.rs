@@ -5,31 +5,31 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::UsageOut;
+use super::{ExtraContent, UsageOut};
 use crate::json::Text;
 
-/// `chat.completion`.
+/// `chat.completion`; `C` are its choices, of which most dialects have one.
 #[derive(Debug, Serialize)]
-pub(crate) struct Completion<'a> {
+pub(crate) struct Completion<'a, C = [CompletionChoice<'a>; 1]> {
     pub(crate) id: &'a str,
     pub(crate) object: &'a str,
     pub(crate) created: u64,
     pub(crate) model: &'a str,
-    pub(crate) choices: [CompletionChoice<'a>; 1],
+    pub(crate) choices: C,
     pub(crate) usage: UsageOut,
 }
 
-/// Its one choice: no dialect but OpenAI's own has more.
+/// A choice.
 #[derive(Debug, Serialize)]
 pub(crate) struct CompletionChoice<'a> {
     pub(crate) index: u64,
     pub(crate) message: Message<'a>,
-    pub(crate) logprobs: Option<()>,
+    pub(crate) logprobs: Option<Box<RawValue>>,
     pub(crate) finish_reason: &'a str,
 }
 
 /// The message of a choice.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Message<'a> {
     pub(crate) role: &'a str,
     pub(crate) content: Option<Cow<'a, RawValue>>,
@@ -39,6 +39,9 @@ pub(crate) struct Message<'a> {
     pub(crate) thinking_blocks: Vec<&'a RawValue>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) tool_calls: Vec<ToolCall<'a>>,
+    /// What only the provider can read, and wants back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) extra_content: Option<ExtraContent<'a>>,
 }
 
 /// A tool call.
@@ -47,6 +50,9 @@ pub(crate) struct ToolCall<'a> {
     pub(crate) id: Text<'a>,
     pub(crate) r#type: &'a str,
     pub(crate) function: FunctionCall<'a>,
+    /// What only the provider can read, and wants back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) extra_content: Option<ExtraContent<'a>>,
 }
 
 /// What a tool call calls.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use super::ExtraContent;
 use crate::json::{Text, open_object};
 
 open_object! {
@@ -57,7 +58,7 @@ pub(crate) enum ToolCalls<'a> {
 }
 
 /// A piece of a tool call.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct ToolCallDelta<'a> {
     #[serde(default)]
     pub(crate) index: u64,
@@ -67,6 +68,8 @@ pub(crate) struct ToolCallDelta<'a> {
     pub(crate) r#type: Option<&'a str>,
     #[serde(borrow, default)]
     pub(crate) function: FunctionDelta<'a>,
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub(crate) extra_content: Option<ExtraContent<'a>>,
 }
 
 /// The function of a [`ToolCallDelta`].

@@ -4,6 +4,7 @@
 mod answer;
 mod chunk;
 mod embeddings;
+mod extra;
 mod inline;
 mod parameters;
 mod request;
@@ -15,6 +16,7 @@ pub(crate) use chunk::{
     ToolCalls,
 };
 pub(crate) use embeddings::embeddings;
+pub(crate) use extra::ExtraContent;
 pub(crate) use inline::{arguments, data_url};
 pub(crate) use parameters::{Unsupported, prepare};
 pub(crate) use request::{Content, InputMessage, JsonSchema, Part, ResponseFormat, Tool, content};

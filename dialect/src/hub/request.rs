@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// A message of the conversation.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct InputMessage<'a> {
     #[serde(borrow)]
     pub(crate) role: Cow<'a, str>,
@@ -27,15 +27,21 @@ pub(crate) struct InputMessage<'a> {
     pub(crate) thinking_blocks: Option<Vec<&'a RawValue>>,
     #[serde(borrow, default)]
     pub(crate) cache_control: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) name: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) extra_content: Option<&'a RawValue>,
 }
 
 /// A tool call of the history.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct InputToolCall<'a> {
     #[serde(borrow, default)]
     pub(crate) id: Cow<'a, str>,
     #[serde(borrow, default)]
     pub(crate) function: Option<InputFunction<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) extra_content: Option<&'a RawValue>,
 }
 
 /// What a tool call of the history called.
@@ -72,6 +78,8 @@ pub(crate) struct Part<'a> {
     #[serde(borrow, default)]
     pub(crate) file: Option<FilePart<'a>>,
     #[serde(borrow, default)]
+    pub(crate) input_audio: Option<AudioPart<'a>>,
+    #[serde(borrow, default)]
     pub(crate) cache_control: Option<&'a RawValue>,
 }
 
@@ -84,6 +92,17 @@ pub(crate) struct FilePart<'a> {
     pub(crate) file_id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     pub(crate) filename: Option<Cow<'a, str>>,
+}
+
+/// Sound in a message.
+#[derive(Debug, Deserialize)]
+pub(crate) struct AudioPart<'a> {
+    /// In base64.
+    #[serde(borrow)]
+    pub(crate) data: Cow<'a, str>,
+    /// `wav`, `mp3` …
+    #[serde(borrow, default)]
+    pub(crate) format: Cow<'a, str>,
 }
 
 /// Reads a message's content; `place` names it in the error.

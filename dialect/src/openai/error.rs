@@ -23,6 +23,7 @@ pub(super) fn read(body: &[u8]) -> Option<ProviderError> {
         code: plain(body.code),
         param: plain(body.param),
         message: Some(message),
+        ..ProviderError::default()
     })
 }
 
@@ -44,6 +45,7 @@ pub(super) fn object(raw: &RawValue) -> ProviderError {
         code,
         param: plain(error.param),
         message: plain(error.message),
+        ..ProviderError::default()
     }
 }
 
