@@ -73,6 +73,10 @@ pub struct Serve {
     /// another container, mount one folder at the same path in both. Default: in the state folder.
     #[arg(long, value_name = "DIR", env = "DRAGOMAN_FILTER_DIR")]
     pub filter_dir: Option<PathBuf>,
+    /// Where the service reaches Envoy's HTTP listener, for `/health?probe=true`. Default: the address
+    /// of --http on this machine.
+    #[arg(long, value_name = "URL", env = "DRAGOMAN_ENVOY_URL")]
+    pub envoy_url: Option<String>,
     /// Where Envoy reaches the service, and its admin interface.
     #[command(flatten)]
     pub services: Services,

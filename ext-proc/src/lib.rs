@@ -13,6 +13,7 @@ pub mod ledger;
 mod listen;
 pub mod live;
 mod log;
+mod probe;
 mod reload;
 pub mod routing;
 pub mod serve;

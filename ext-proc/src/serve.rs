@@ -11,10 +11,11 @@ use tokio::sync::watch;
 
 use crate::authority::{Authority, MasterKey};
 use crate::cli::Serve;
-use crate::http::{self, Api};
+use crate::http::{self, Api, Probe};
 use crate::ledger::{Ledger, LedgerWriter, SqliteLedger, WriterGuard, WriterOptions};
 use crate::listen::{Listen, Listener};
 use crate::live::Live;
+use crate::probe::{self, EnvoyProbe};
 use crate::reload::Reloader;
 use crate::routing::Routing;
 use crate::servers::{self, Parts};
@@ -38,7 +39,7 @@ async fn serve(options: &Serve) -> anyhow::Result<()> {
     announce(&config);
     let state = StateFolder::open(&options.state)
         .with_context(|| format!("the state folder {}", options.state.display()))?;
-    let authority = authority(&config, &state)?;
+    let master_key = master_key(&config, &state)?;
     let filter_dir = options.filter_dir.clone().unwrap_or_else(|| state.filter());
     let filter = filter_module::install(&filter_dir)?;
     let around = surroundings(options, &state, filter)?;
@@ -64,19 +65,39 @@ async fn serve(options: &Serve) -> anyhow::Result<()> {
         snapshot,
     };
     let reloading = tokio::spawn(reloader.run(stopped.clone()));
-    let (api, ledger) = api(&state, live, authority, routing).await?;
+    let probe = probe(options, &master_key)?;
+    let authority = Arc::new(MasterKey::new(&master_key));
+    let (api, ledger) = api(&state, live, authority, routing, probe).await?;
     let parts = Parts {
         api,
         ledger,
         snapshots,
     };
-    let serving = tokio::spawn(servers::run(parts, grpc, http, stopped));
+    let mut serving = tokio::spawn(servers::run(parts, grpc, http, stopped));
     tracing::info!("serving");
-    shutdown_signal().await?;
+    tokio::select! {
+        ended = &mut serving => return ended?,
+        signal = shutdown_signal() => signal?,
+    }
     tracing::info!("stopping");
     stop.send_replace(true);
     reloading.await?;
     serving.await?
+}
+
+/// The way to ask providers how they are: through Envoy's HTTP listener.
+fn probe(options: &Serve, master_key: &str) -> anyhow::Result<Option<Arc<dyn Probe>>> {
+    let own = options
+        .http
+        .0
+        .map(|at| format!("http://{}", probe::reachable(at)));
+    let Some(url) = options.envoy_url.clone().or(own) else {
+        return Ok(None);
+    };
+    Ok(Some(Arc::new(EnvoyProbe::new(
+        &url,
+        master_key.to_owned(),
+    )?)))
 }
 
 /// What the endpoints stand on, and the owner of the ledger's writer.
@@ -85,6 +106,7 @@ async fn api(
     live: Arc<ArcSwap<Live>>,
     authority: Arc<dyn Authority>,
     routing: Arc<Routing>,
+    probe: Option<Arc<dyn Probe>>,
 ) -> anyhow::Result<(Api, WriterGuard)> {
     let metrics = http::install()?;
     let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&state.ledger()).await?);
@@ -98,7 +120,7 @@ async fn api(
         ledger,
         writer,
         metrics,
-        probe: None,
+        probe,
     };
     Ok((api, guard))
 }
@@ -111,23 +133,23 @@ fn announce(config: &Config) {
 }
 
 /// The master key of the configuration, or one that is made at first start and kept.
-fn authority(config: &Config, state: &StateFolder) -> anyhow::Result<Arc<dyn Authority>> {
+fn master_key(config: &Config, state: &StateFolder) -> anyhow::Result<String> {
     if let Some(key) = &config.general.master_key {
-        return Ok(Arc::new(MasterKey::new(key.secret.expose())));
+        return Ok(key.secret.expose().to_owned());
     }
     let (key, is_new) = state
         .generated_master_key()
         .context("the generated master key")?;
-    let path = state.master_key();
     if is_new {
         show_once(&key);
     } else {
+        let path = state.master_key();
         tracing::info!(
             "no master key is configured: the one in {} holds",
             path.display()
         );
     }
-    Ok(Arc::new(MasterKey::new(&key)))
+    Ok(key)
 }
 
 /// The one time that a secret is printed: to the person who starts the service, never to the log.

@@ -37,7 +37,11 @@ pub(crate) async fn run(
     api: Listener,
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let Parts { api: state, ledger, snapshots } = parts;
+    let Parts {
+        api: state,
+        ledger,
+        snapshots,
+    } = parts;
     let metrics = tokio::spawn(http::maintain(state.metrics.clone(), stopped.clone()));
     let envoy = tokio::spawn(serve_envoy(state.clone(), snapshots, grpc, stopped.clone()));
     serve_http(http::app(state), api, wait(stopped)).await?;
@@ -55,13 +59,22 @@ async fn serve_envoy(
     listener: Listener,
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let Api { live, authority, routing, envoy, writer, .. } = state;
+    let Api {
+        live,
+        authority,
+        routing,
+        envoy,
+        writer,
+        ..
+    } = state;
     let admitter = Admitter::new(Arc::clone(&live), authority, Arc::clone(&routing));
     let pricing = Arc::new(LivePricing(Arc::clone(&live)));
     let observer = Arc::new(RoutingObserver { live, routing });
     let router = Server::builder()
         .add_service(ExternalProcessorServer::new(ExtProc::new(admitter)))
-        .add_service(AggregatedDiscoveryServiceServer::new(Ads::new(snapshots, envoy)))
+        .add_service(AggregatedDiscoveryServiceServer::new(Ads::new(
+            snapshots, envoy,
+        )))
         .add_service(Settlement::new(writer, pricing, observer).into_service());
     let stop = wait(stopped.clone());
     let deadline = async {
@@ -71,10 +84,14 @@ async fn serve_envoy(
     let serving = async move {
         match listener {
             Listener::Tcp(listener) => {
-                router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop).await
+                router
+                    .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop)
+                    .await
             }
             Listener::Unix(listener) => {
-                router.serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop).await
+                router
+                    .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop)
+                    .await
             }
         }
     };
@@ -94,7 +111,15 @@ async fn serve_http(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     match listener {
-        Listener::Tcp(listener) => axum::serve(listener, app).with_graceful_shutdown(stop).await,
-        Listener::Unix(listener) => axum::serve(listener, app).with_graceful_shutdown(stop).await,
+        Listener::Tcp(listener) => {
+            axum::serve(listener, app)
+                .with_graceful_shutdown(stop)
+                .await
+        }
+        Listener::Unix(listener) => {
+            axum::serve(listener, app)
+                .with_graceful_shutdown(stop)
+                .await
+        }
     }
 }

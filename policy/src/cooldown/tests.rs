@@ -34,7 +34,11 @@ fn a_busy_deployment_rests_when_there_is_another() {
 fn what_trying_again_does_not_mend_rests_at_once_where_there_is_another() {
     for status in [401, 404] {
         assert_eq!(by_default(2, &[failure(status)]), Some(DEFAULT_COOLDOWN_MS));
-        assert_eq!(by_default(1, &[failure(status)]), None, "{status} would hide its cause");
+        assert_eq!(
+            by_default(1, &[failure(status)]),
+            None,
+            "{status} would hide its cause"
+        );
     }
 }
 
