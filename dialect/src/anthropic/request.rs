@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     edge,
-    hub::{InputMessage, ResponseFormat, Unsupported, prepare},
+    hub::{self, InputMessage, ResponseFormat, Unsupported, prepare},
     json::{self, Object},
     request::{Call, Translated},
 };
@@ -252,17 +252,7 @@ fn reasoning<'a>(
 
 /// `stop`: one or several. Anthropic refuses those of nothing but white space.
 fn stop<'a>(request: &'a Object<'_>) -> Result<Option<Vec<Cow<'a, str>>>, ApiError> {
-    let Some(raw) = request.some("stop") else {
-        return Ok(None);
-    };
-    let mut stops: Vec<Cow<'a, str>> = match json::string(raw) {
-        Some(one) => vec![one],
-        None => serde_json::from_str::<Vec<json::Name<'a>>>(raw.get())
-            .map(|names| names.into_iter().map(|name| name.0).collect())
-            .map_err(|_| {
-                ApiError::invalid("stop must be a string or an array of strings").param("stop")
-            })?,
-    };
+    let mut stops = hub::stop(request)?;
     stops.retain(|stop| !stop.trim().is_empty());
     Ok(Some(stops).filter(|stops| !stops.is_empty()))
 }

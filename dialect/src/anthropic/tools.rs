@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use dragoman_proto::ApiError;
-use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
@@ -11,7 +10,7 @@ use super::{
     schema::{OutputTool, ToolChoice},
 };
 use crate::{
-    hub::{JsonSchema, Tool, Unsupported},
+    hub::{self, JsonSchema, Tool, Unsupported},
     json::Object,
 };
 
@@ -126,48 +125,15 @@ pub(super) fn choice<'a>(
 }
 
 fn named_choice(raw: &RawValue) -> Result<ToolChoice<'_>, ApiError> {
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow, default)]
-        r#type: Cow<'a, str>,
-        #[serde(borrow, default)]
-        function: Option<FunctionName<'a>>,
-        #[serde(borrow, default)]
-        name: Option<Cow<'a, str>>,
-    }
-    #[derive(Deserialize)]
-    struct FunctionName<'a> {
-        #[serde(borrow)]
-        name: Cow<'a, str>,
-    }
-    let simple = |r#type| ToolChoice {
-        r#type,
-        name: None,
-        disable_parallel_tool_use: None,
+    let (r#type, name) = match hub::tool_choice(raw)? {
+        hub::ToolChoice::Auto => ("auto", None),
+        hub::ToolChoice::Required => ("any", None),
+        hub::ToolChoice::None => ("none", None),
+        hub::ToolChoice::Named(name) => ("tool", Some(name)),
     };
-    let word = crate::json::string(raw);
-    let named: Option<Named<'_>> = serde_json::from_str(raw.get()).ok();
-    let kind = word
-        .as_deref()
-        .or_else(|| named.as_ref().map(|named| &*named.r#type));
-    let name = named.as_ref().and_then(|named| {
-        named
-            .function
-            .as_ref()
-            .map(|f| &f.name)
-            .or(named.name.as_ref())
-    });
-    match (kind, name) {
-        (Some("auto"), _) => Ok(simple("auto")),
-        (Some("required" | "any"), _) => Ok(simple("any")),
-        (Some("none"), _) => Ok(simple("none")),
-        (Some("function" | "tool" | ""), Some(name)) => Ok(ToolChoice {
-            name: Some(name.clone()),
-            ..simple("tool")
-        }),
-        _ => Err(
-            ApiError::invalid("tool_choice must be auto, none, required, or name a function")
-                .param("tool_choice"),
-        ),
-    }
+    Ok(ToolChoice {
+        r#type,
+        name,
+        disable_parallel_tool_use: None,
+    })
 }

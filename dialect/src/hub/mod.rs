@@ -2,6 +2,7 @@
 //! Shapes: <https://platform.openai.com/docs/api-reference/chat>.
 
 mod answer;
+mod choice;
 mod chunk;
 mod embeddings;
 mod extra;
@@ -11,6 +12,7 @@ mod request;
 mod usage;
 
 pub(crate) use answer::{Completion, CompletionChoice, FunctionCall, Message, ToolCall};
+pub(crate) use choice::{ToolChoice, stop, tool_choice};
 pub(crate) use chunk::{
     Choice, Chunk, Delta, FunctionDelta, StreamFrame, ThinkingBlock, ThinkingBlocks, ToolCallDelta,
     ToolCalls,
