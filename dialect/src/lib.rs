@@ -19,6 +19,7 @@
 )]
 
 mod anthropic;
+mod client;
 pub mod edge;
 mod failure;
 mod framing;
@@ -34,5 +35,5 @@ mod response;
 mod sink;
 
 pub use head::{Head, ReportState, ResponseHead};
-pub use request::{ResponseContext, Translated, translate_request};
+pub use request::{Outgoing, ResponseContext, Translated, translate_request};
 pub use response::ResponseTranslator;

@@ -1,6 +1,6 @@
 //! Which folder speaks which dialect: the one line that a new dialect adds here.
 
-use dragoman_proto::{ApiError, Dialect, ErrorKind};
+use dragoman_proto::{ApiError, Dialect, ErrorKind, Operation, UpstreamConfig};
 
 use crate::{
     anthropic::Anthropic,
@@ -14,6 +14,23 @@ use crate::{
 
 /// What a dialect's folder provides.
 pub(crate) trait ProviderDialect: std::fmt::Debug + Sync {
+    /// Whether the deployment serves `operation` itself, of those that can go through chat instead:
+    /// Messages, its token count, and Responses.
+    fn serves(&self, _config: &UpstreamConfig, _operation: Operation) -> bool {
+        false
+    }
+
+    /// Whether chat requests may have members that OpenAI's do not: `cache_control`,
+    /// `thinking_blocks`, `top_k`.
+    fn takes_extras(&self, config: &UpstreamConfig) -> bool {
+        !matches!(config.dialect, Dialect::OpenAi | Dialect::Azure)
+    }
+
+    /// Whether the deployment's model can be asked to think; others refuse to be.
+    fn reasons(&self, _config: &UpstreamConfig) -> bool {
+        true
+    }
+
     /// The client's request in this dialect.
     fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError>;
 

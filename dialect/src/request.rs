@@ -1,8 +1,11 @@
 //! One attempt's request: from the client's body to what one deployment is sent.
 
-use dragoman_proto::{Admission, ApiError, Dialect, Operation, UpstreamConfig};
+use dragoman_proto::{Admission, ApiError, ClientDialect, Dialect, Operation, UpstreamConfig};
 
-use crate::registry;
+use crate::{
+    client::{self, Client},
+    registry,
+};
 
 /// One attempt, as a dialect's folder sees it.
 #[derive(Debug)]
@@ -28,6 +31,20 @@ pub struct Translated {
     pub response: ResponseContext,
 }
 
+/// What becomes of a client's request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outgoing {
+    /// It goes to the provider.
+    Request(Box<Translated>),
+    /// It is answered here: no provider has to be asked.
+    Answer {
+        /// `content-type`.
+        content_type: &'static str,
+        /// The body of a 200.
+        body: Vec<u8>,
+    },
+}
+
 /// What the response translator needs to know of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResponseContext {
@@ -46,8 +63,20 @@ pub struct ResponseContext {
     pub(crate) characters: u64,
     /// Whether a forced tool stands for a JSON schema: its input is the answer's content.
     pub(crate) json_tool: bool,
+    /// What the client speaks, when that is not what the dialect's folder answers with.
+    pub(crate) client: Client,
     /// Whether the client wants its embeddings in base64.
     pub(crate) base64: bool,
+}
+
+impl ResponseContext {
+    /// Whose error shape the client expects.
+    pub(crate) const fn client_dialect(&self) -> ClientDialect {
+        match self.client {
+            Client::Messages => ClientDialect::Anthropic,
+            Client::Hub | Client::Responses(_) => self.operation.client_dialect(),
+        }
+    }
 }
 
 impl Call<'_> {
@@ -65,6 +94,7 @@ impl Call<'_> {
             prompt_tokens: self.admission.prompt_tokens,
             characters: 0,
             json_tool: false,
+            client: Client::Hub,
             base64: false,
         }
     }
@@ -89,11 +119,14 @@ pub fn translate_request(
     admission: &Admission,
     content_type: Option<&str>,
     body: &[u8],
-) -> Result<Translated, ApiError> {
-    registry::provider(config.dialect)?.request(&Call {
-        config,
-        admission,
-        content_type,
-        body,
-    })
+) -> Result<Outgoing, ApiError> {
+    client::request(
+        registry::provider(config.dialect)?,
+        &Call {
+            config,
+            admission,
+            content_type,
+            body,
+        },
+    )
 }

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use dragoman_proto::{ApiError, ClientDialect, Operation, Outcome};
 
 use crate::{
+    client::{self, ClientStream},
     failure::Failure,
     framing::{Event, Framer, Inflate},
     head::{Head, ReportState, ResponseHead},
@@ -49,6 +50,8 @@ enum Mode {
         framer: Framer,
         translator: Box<dyn EventTranslator>,
         gate: Gate,
+        /// Turns the hub's chunks into the client's events.
+        client: Option<Box<dyn ClientStream>>,
     },
     /// Pass the bytes on: audio, or text of a transcription.
     Pass,
@@ -147,6 +150,7 @@ impl ResponseTranslator {
                     framer: folder.framer(),
                     translator: folder.stream(&self.context),
                     gate: Gate::default(),
+                    client: client::stream(&self.context),
                 },
                 None => Mode::Doomed(Box::new(
                     self.garbage("the deployment's dialect is not known"),
@@ -224,6 +228,7 @@ impl ResponseTranslator {
             framer,
             translator,
             gate,
+            client,
         } = &mut self.mode
         else {
             return;
@@ -232,12 +237,17 @@ impl ResponseTranslator {
             out,
             gate,
             meter: &mut self.meter,
+            client: client.as_deref_mut(),
         };
         let mut step = |event: &Event<'_>| {
             if event.data.trim_ascii().is_empty() {
                 return ControlFlow::Continue(());
             }
-            match translator.event(event, &mut sink) {
+            let result = translator.event(event, &mut sink);
+            if let Some(failure) = sink.client.as_mut().and_then(|client| client.fault()) {
+                return ControlFlow::Break(Err(failure));
+            }
+            match result {
                 Ok(Flow::Continue) => ControlFlow::Continue(()),
                 Ok(Flow::Done) => ControlFlow::Break(Ok(())),
                 Err(failure) => ControlFlow::Break(Err(failure)),
@@ -256,6 +266,10 @@ impl ResponseTranslator {
                 "an event of the stream is larger than 8 MiB",
             ))),
         };
+        if matches!(result, Some(Ok(()))) && sink.client.is_some() {
+            // Once more does no harm, and a client must have its last event.
+            sink.plain(b"[DONE]");
+        }
         if gate.is_open() {
             self.begin();
         }
@@ -325,7 +339,8 @@ impl ResponseTranslator {
         if is_stream {
             return Err(self.garbage("the answer is not the stream that was asked for"));
         }
-        folder.answer(&self.context, body, &mut self.meter)
+        let answer = folder.answer(&self.context, body, &mut self.meter)?;
+        client::answer(&self.context, answer, &self.meter.usage())
     }
 
     /// The client's response begins.
@@ -355,7 +370,7 @@ impl ResponseTranslator {
     /// Ends the response with one error: a status before the head, an event after it.
     fn fail(&mut self, failure: Failure, out: &mut Vec<u8>) {
         let Failure { error, retryable } = failure;
-        let dialect = self.context.operation.client_dialect();
+        let dialect = self.context.client_dialect();
         self.error_status = error.status();
         self.error_code = error
             .code
@@ -377,8 +392,17 @@ impl ResponseTranslator {
             });
         } else {
             self.outcome = Outcome::Broken;
-            if matches!(self.mode, Mode::Stream { .. }) {
-                write_error_event(&error, dialect, out);
+            if let Mode::Stream {
+                translator, client, ..
+            } = &mut self.mode
+            {
+                let written = match client {
+                    Some(client) => client.failed(&error, out),
+                    None => translator.failed(&error, out),
+                };
+                if !written {
+                    write_error_event(&error, dialect, out);
+                }
             }
         }
         self.mode = Mode::Over;

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::{failure::Failure, framing::Event, json, meter::Meter};
+use dragoman_proto::ApiError;
+
+use crate::{client::ClientStream, failure::Failure, framing::Event, json, meter::Meter};
 
 /// Held events are a role or less; a provider that sends this much of nothing is let through.
 const MAX_HELD: usize = 64 * 1024;
@@ -14,6 +16,12 @@ pub(crate) trait EventTranslator: std::fmt::Debug {
 
     /// The provider has sent all that it will.
     fn end(&mut self, sink: &mut Sink<'_>) -> Result<(), Failure>;
+
+    /// Writes the event that ends a stream which broke, where it is not the client's usual one;
+    /// `false` where it is.
+    fn failed(&mut self, _error: &ApiError, _out: &mut Vec<u8>) -> bool {
+        false
+    }
 }
 
 /// Whether more is expected.
@@ -45,6 +53,8 @@ pub(crate) struct Sink<'s> {
     pub(crate) out: &'s mut Vec<u8>,
     pub(crate) gate: &'s mut Gate,
     pub(crate) meter: &'s mut Meter,
+    /// Whoever turns the hub's chunks into what the client speaks; `None` when that is the same.
+    pub(crate) client: Option<&'s mut (dyn ClientStream + 'static)>,
 }
 
 impl Sink<'_> {
@@ -55,6 +65,16 @@ impl Sink<'_> {
         name: Option<&str>,
         data: &T,
     ) {
+        if let Some(client) = self.client.take() {
+            let mut chunk = Vec::new();
+            json::write(&mut chunk, data);
+            client.chunk(&chunk, self);
+            self.client = Some(client);
+            if meaningful {
+                self.target(true);
+            }
+            return;
+        }
         let target = self.target(meaningful);
         if let Some(name) = name {
             target.extend_from_slice(b"event: ");
@@ -68,6 +88,11 @@ impl Sink<'_> {
 
     /// Writes an event's data that is no JSON, such as `[DONE]`.
     pub(crate) fn plain(&mut self, data: &[u8]) {
+        if let Some(client) = self.client.take() {
+            client.done(self);
+            self.client = Some(client);
+            return;
+        }
         let target = self.target(false);
         target.extend_from_slice(b"data: ");
         target.extend_from_slice(data);

@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 
-use dragoman_dialect::{Head, ResponseHead, ResponseTranslator, Translated};
+use dragoman_dialect::{Head, Outgoing, ResponseHead, ResponseTranslator, Translated};
 use dragoman_proto::{
     Admission, ApiError, AttemptReport, ClientDialect, ErrorKind, Outcome, UpstreamConfig, names,
 };
@@ -159,10 +159,16 @@ impl Upstream {
         };
         self.begin_report(host);
         match self.translate(host, size) {
-            Ok(translated) => {
-                self.forward(host, size, translated);
+            Ok(Outgoing::Request(translated)) => {
+                self.forward(host, size, *translated);
                 self.write_report(host);
                 Flow::Continue
+            }
+            Ok(Outgoing::Answer { content_type, body }) => {
+                self.report.outcome = Outcome::Complete.into();
+                self.write_report(host);
+                host.reply(200, &[("content-type", content_type)], &body);
+                Flow::Pause
             }
             Err(error) => {
                 self.reject(host, &error);
@@ -171,7 +177,7 @@ impl Upstream {
         }
     }
 
-    fn translate(&mut self, host: &impl Host, size: usize) -> Result<Translated, ApiError> {
+    fn translate(&mut self, host: &impl Host, size: usize) -> Result<Outgoing, ApiError> {
         let metadata = [
             "metadata",
             "filter_metadata",

@@ -10,7 +10,7 @@ mod stream;
 mod thinking;
 mod tools;
 
-use dragoman_proto::{ApiError, Operation};
+use dragoman_proto::{ApiError, Operation, UpstreamConfig};
 
 use crate::{
     failure::{Failure, ProviderError},
@@ -28,6 +28,10 @@ const JSON_TOOL: &str = "json_tool_call";
 pub(crate) struct Anthropic;
 
 impl ProviderDialect for Anthropic {
+    fn serves(&self, _: &UpstreamConfig, operation: Operation) -> bool {
+        matches!(operation, Operation::Messages | Operation::CountTokens)
+    }
+
     fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError> {
         match call.admission.operation {
             Operation::ChatCompletions => request::translate(call),

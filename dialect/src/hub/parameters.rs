@@ -53,6 +53,17 @@ pub(crate) struct Unsupported {
 }
 
 impl Unsupported {
+    /// Nothing yet, under the rules of `request` and the deployment.
+    pub(crate) fn new(request: &Object<'_>, config: &UpstreamConfig) -> Self {
+        Self {
+            provider: config.provider.clone(),
+            drop: request.read("drop_params").unwrap_or(config.drop_params),
+            allowed: request.read("allowed_openai_params").unwrap_or_default(),
+            refused: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+
     /// Whether `param` goes to the provider all the same, because the client said so.
     pub(crate) fn is_allowed(&self, param: &str) -> bool {
         self.allowed.iter().any(|allowed| allowed == param)
@@ -110,17 +121,12 @@ pub(crate) fn prepare(request: &mut Object<'_>, config: &UpstreamConfig) -> Unsu
         }
     }
     let extra: Vec<String> = request.read("additional_drop_params").unwrap_or_default();
-    let unsupported = Unsupported {
-        provider: config.provider.clone(),
-        drop: request.read("drop_params").unwrap_or(config.drop_params),
-        allowed: request.read("allowed_openai_params").unwrap_or_default(),
-        refused: Vec::new(),
-        dropped: extra
-            .iter()
-            .filter(|name| request.some(name).is_some())
-            .cloned()
-            .collect(),
-    };
+    let mut unsupported = Unsupported::new(request, config);
+    unsupported.dropped = extra
+        .iter()
+        .filter(|name| request.some(name).is_some())
+        .cloned()
+        .collect();
     request.retain(|name| !GATEWAY_ONLY.contains(&name) && !extra.iter().any(|e| e == name));
     unsupported
 }

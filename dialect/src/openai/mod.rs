@@ -10,7 +10,7 @@ mod response;
 mod schema;
 mod stream;
 
-use dragoman_proto::{ApiError, Operation};
+use dragoman_proto::{ApiError, Operation, UpstreamConfig};
 
 use crate::{
     failure::{Failure, ProviderError},
@@ -25,6 +25,15 @@ use crate::{
 pub(crate) struct OpenAi;
 
 impl ProviderDialect for OpenAi {
+    /// OpenAI's imitators know chat at most.
+    fn serves(&self, config: &UpstreamConfig, operation: Operation) -> bool {
+        operation == Operation::Responses && config.provider == "openai"
+    }
+
+    fn reasons(&self, config: &UpstreamConfig) -> bool {
+        request::is_reasoning(&config.model)
+    }
+
     fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError> {
         request::translate(call)
     }

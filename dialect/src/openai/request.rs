@@ -106,9 +106,11 @@ fn limit(request: &mut Object<'_>, field: &str, call: &Call<'_>) {
     }
 }
 
-/// OpenAI's reasoning models, which refuse `max_tokens`.
-fn is_reasoning(model: &str) -> bool {
-    ["o1", "o3", "o4", "gpt-5"]
+/// OpenAI's reasoning models, which refuse `max_tokens` from OpenAI itself.
+pub(super) fn is_reasoning(model: &str) -> bool {
+    // Others serve them with their maker's name in front.
+    let model = model.rsplit('/').next().unwrap_or(model);
+    ["o1", "o3", "o4", "gpt-5", "gpt-oss"]
         .iter()
         .any(|family| match model.strip_prefix(family) {
             Some(rest) => rest.is_empty() || rest.starts_with(['-', '.']),

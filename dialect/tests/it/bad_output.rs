@@ -228,8 +228,7 @@ fn an_anthropic_client_gets_anthropic_s_error() {
     let deployment = crate::support::deployment("anthropic");
     let admission = crate::support::admission(Operation::Messages, false);
     let body = br#"{"model":"alias","max_tokens":9,"messages":[{"role":"user","content":"x"}]}"#;
-    let translated =
-        dragoman_dialect::translate_request(&deployment, &admission, None, body).unwrap();
+    let translated = crate::support::translate(&deployment, &admission, None, body).unwrap();
     let outcome = answer(&translated.response, JSON, b"nonsense");
     assert!(
         outcome

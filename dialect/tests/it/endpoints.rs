@@ -1,10 +1,10 @@
 //! Endpoints besides chat, passed through to providers of OpenAI's kind; Messages to Anthropic.
 
-use dragoman_dialect::{Translated, translate_request};
+use dragoman_dialect::Translated;
 use dragoman_proto::{Admission, ApiError, Operation};
 use serde_json::{Value, json};
 
-use crate::support::{JSON, SSE, admission, answer, deployment, head, respond};
+use crate::support::{self, JSON, SSE, admission, answer, deployment, head, respond};
 
 fn translate(target: &str, operation: Operation, body: &Value) -> Result<Translated, ApiError> {
     let admission = Admission {
@@ -12,7 +12,7 @@ fn translate(target: &str, operation: Operation, body: &Value) -> Result<Transla
         ..admission(operation, body["stream"] == true)
     };
     let body = serde_json::to_vec(body).unwrap();
-    translate_request(&deployment(target), &admission, None, &body)
+    support::translate(&deployment(target), &admission, None, &body)
 }
 
 fn sent(translated: &Translated) -> Value {
@@ -71,7 +71,7 @@ fn a_form_has_only_its_model_replaced() {
     let form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nalias\r\n--b\r\n\
                 Content-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nalias\r\n--b--\r\n";
     let kind = "multipart/form-data; boundary=b";
-    let translated = translate_request(
+    let translated = support::translate(
         &deployment("openai"),
         &admission(Operation::AudioTranscriptions, false),
         Some(kind),
@@ -144,7 +144,7 @@ fn defaults_yield_to_the_client() {
         serde_json::from_value(json!({"temperature": 0.2, "top_p": 0.5})).unwrap();
     let body = br#"{"messages":[],"temperature":0.9}"#;
     let admission = admission(Operation::ChatCompletions, false);
-    let translated = translate_request(&deployment, &admission, None, body).unwrap();
+    let translated = support::translate(&deployment, &admission, None, body).unwrap();
     let sent = sent(&translated);
     assert_eq!(
         (&sent["temperature"], &sent["top_p"]),
@@ -167,12 +167,6 @@ fn anthropic_says_what_it_does_not_have() {
     assert_eq!(error.status(), 400);
     assert!(
         error.message.contains("/v1/embeddings"),
-        "{}",
-        error.message
-    );
-    let error = translate("openai", Operation::Messages, &json!({"messages": []})).unwrap_err();
-    assert!(
-        error.message.contains("/v1/chat/completions"),
         "{}",
         error.message
     );

@@ -2,6 +2,7 @@
 //! properties.
 
 mod bad_output;
+mod clients;
 mod edge;
 mod endpoints;
 mod golden;

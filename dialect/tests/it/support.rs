@@ -3,7 +3,8 @@
 use std::{fs, path::PathBuf};
 
 use dragoman_dialect::{
-    Head, ResponseContext, ResponseHead, ResponseTranslator, Translated, translate_request,
+    Head, Outgoing, ResponseContext, ResponseHead, ResponseTranslator, Translated,
+    translate_request,
 };
 use dragoman_proto::{Admission, ApiError, Dialect, Operation, Quirks, UpstreamConfig};
 
@@ -53,11 +54,24 @@ pub(crate) fn admission(operation: Operation, stream: bool) -> Admission {
     admission
 }
 
+/// Translates a request that goes to the provider.
+pub(crate) fn translate(
+    deployment: &UpstreamConfig,
+    admission: &Admission,
+    content_type: Option<&str>,
+    body: &[u8],
+) -> Result<Translated, ApiError> {
+    match translate_request(deployment, admission, content_type, body)? {
+        Outgoing::Request(translated) => Ok(*translated),
+        Outgoing::Answer { .. } => unreachable!("the request is answered here"),
+    }
+}
+
 pub(crate) fn chat(deployment_name: &str, body: &[u8]) -> Result<Translated, ApiError> {
     let stream =
         serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body["stream"] == true);
     let admission = admission(Operation::ChatCompletions, stream);
-    translate_request(&deployment(deployment_name), &admission, None, body)
+    translate(&deployment(deployment_name), &admission, None, body)
 }
 
 /// The context of an answer to a chat request with `extra` members.

@@ -1,0 +1,56 @@
+//! A whole answer as a message.
+
+use dragoman_proto::Usage;
+
+use super::{
+    super::reply::Reply,
+    schema::{BlockOut, MessageOut, UsageOut, stop_reason},
+};
+use crate::{
+    json::{self, Text},
+    request::ResponseContext,
+};
+
+/// The client's message.
+pub(in super::super) fn answer(
+    context: &ResponseContext,
+    reply: &Reply<'_>,
+    usage: &Usage,
+) -> Vec<u8> {
+    let mut content = Vec::new();
+    for block in &reply.thinking {
+        content.push(match block.data {
+            Some(data) => BlockOut::RedactedThinking {
+                data: Text::Raw(data),
+            },
+            None => BlockOut::Thinking {
+                thinking: block.thinking.map_or(Text::Plain(""), Text::Raw),
+                signature: block.signature.map_or(Text::Plain(""), Text::Raw),
+            },
+        });
+    }
+    if let Some(text) = &reply.text {
+        content.push(BlockOut::Text {
+            text: Text::Raw(text),
+        });
+    }
+    content.extend(reply.calls.iter().map(|call| BlockOut::ToolUse {
+        id: &call.id,
+        name: &call.name,
+        input: &call.arguments,
+    }));
+    let id = format!("msg_{}", context.request_id);
+    let message = MessageOut {
+        id: &id,
+        r#type: "message",
+        role: "assistant",
+        model: &context.alias,
+        content,
+        stop_reason: Some(stop_reason(reply.finish)),
+        stop_sequence: None,
+        usage: UsageOut::new(usage),
+    };
+    let mut out = Vec::new();
+    json::write(&mut out, &message);
+    out
+}

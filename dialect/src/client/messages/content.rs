@@ -1,0 +1,299 @@
+//! A conversation of Messages as the hub's.
+//!
+//! Results of tools become messages of their own, in front of the rest of their turn. The hub has no
+//! media in results, so these follow as a message of the user's. A failed call says so in its text.
+
+use std::borrow::Cow;
+
+use dragoman_proto::ApiError;
+use serde_json::value::RawValue;
+
+use super::{
+    super::chat::{self, File, FunctionCall, Message, Part, ToolCall, invalid},
+    schema::{BlockIn, MessageIn, SourceIn},
+};
+use crate::{hub::Unsupported, json};
+
+/// Between texts of a message that become one.
+const NEW_LINE: &str = "\\n";
+/// In front of the text of a result with `is_error`.
+const FAILED: &str = "[tool error]";
+
+/// Collects the hub's messages.
+#[derive(Debug)]
+pub(super) struct Conversation<'a, 'u> {
+    pub(super) messages: Vec<Message<'a>>,
+    /// Whether the target takes members that OpenAI does not.
+    extras: bool,
+    unsupported: &'u mut Unsupported,
+}
+
+impl<'a, 'u> Conversation<'a, 'u> {
+    pub(super) fn new(extras: bool, unsupported: &'u mut Unsupported) -> Self {
+        Self {
+            messages: Vec::new(),
+            extras,
+            unsupported,
+        }
+    }
+
+    /// The system prompt: a text, or blocks of text.
+    pub(super) fn system(&mut self, raw: &'a RawValue) -> Result<(), ApiError> {
+        let parts = self.parts(blocks(raw, "system")?, "system")?;
+        if let Some(content) = chat::content(parts, NEW_LINE) {
+            self.messages.push(Message::new("system", Some(content)));
+        }
+        Ok(())
+    }
+
+    /// Adds the message with this `index` in the request.
+    pub(super) fn add(&mut self, index: usize, message: MessageIn<'a>) -> Result<(), ApiError> {
+        let place = format!("messages[{index}].content");
+        let Some(raw) = message.content.filter(|raw| raw.get() != "null") else {
+            return Err(invalid(&place, "is missing"));
+        };
+        let blocks = blocks(raw, &place)?;
+        match &*message.role {
+            "user" => self.user(blocks, &place),
+            "assistant" => self.assistant(blocks, &place),
+            "system" => {
+                let parts = self.parts(blocks, &place)?;
+                let content = chat::content(parts, NEW_LINE);
+                self.messages.push(Message::new("system", content));
+                Ok(())
+            }
+            _ => Err(invalid(
+                &format!("messages[{index}].role"),
+                "must be user or assistant",
+            )),
+        }
+    }
+
+    fn user(&mut self, blocks: Vec<BlockIn<'a>>, place: &str) -> Result<(), ApiError> {
+        let mut media = Vec::new();
+        let mut rest = Vec::new();
+        for (at, block) in blocks.into_iter().enumerate() {
+            let place = format!("{place}[{at}]");
+            if block.r#type == "tool_result" {
+                self.result(block, &place, &mut media)?;
+            } else {
+                self.part(block, &place, &mut rest)?;
+            }
+        }
+        media.append(&mut rest);
+        if let Some(content) = chat::content(media, NEW_LINE) {
+            self.messages.push(Message::new("user", Some(content)));
+        }
+        Ok(())
+    }
+
+    fn result(
+        &mut self,
+        block: BlockIn<'a>,
+        place: &str,
+        media: &mut Vec<Part<'a>>,
+    ) -> Result<(), ApiError> {
+        let Some(id) = block.tool_use_id else {
+            return Err(invalid(&format!("{place}.tool_use_id"), "is missing"));
+        };
+        let mut texts = Vec::new();
+        if block.is_error == Some(true) {
+            texts.extend(chat::text(FAILED).map(Part::text));
+        }
+        if let Some(raw) = block.content.filter(|raw| raw.get() != "null") {
+            let place = format!("{place}.content");
+            for part in self.parts(blocks(raw, &place)?, &place)? {
+                match part {
+                    Part::Text { .. } => texts.push(part.cached(None)),
+                    _ => media.push(part),
+                }
+            }
+        }
+        self.messages
+            .push(Message::result(id, chat::content(texts, NEW_LINE)));
+        Ok(())
+    }
+
+    fn assistant(&mut self, blocks: Vec<BlockIn<'a>>, place: &str) -> Result<(), ApiError> {
+        let mut message = Message::new("assistant", None);
+        let mut texts = Vec::new();
+        for (at, block) in blocks.into_iter().enumerate() {
+            let place = format!("{place}[{at}]");
+            match &*block.r#type {
+                "tool_use" => message.tool_calls.push(call(block, &place)?),
+                "thinking" | "redacted_thinking" => self.thinking(block, &mut message),
+                _ => self.part(block, &place, &mut texts)?,
+            }
+        }
+        message.content = chat::content(texts, "");
+        let says_nothing = message.content.is_none()
+            && message.tool_calls.is_empty()
+            && message.thinking_blocks.is_empty();
+        if !says_nothing {
+            self.messages.push(message);
+        }
+        Ok(())
+    }
+
+    /// Thinking goes back to who thought it; whether that is the target, its signature tells.
+    fn thinking(&mut self, block: BlockIn<'a>, message: &mut Message<'a>) {
+        let proven = block.r#type == "redacted_thinking"
+            || block
+                .signature
+                .is_some_and(|raw| !json::inner(raw).is_empty());
+        match block.raw {
+            Some(raw) if self.extras && proven => message.thinking_blocks.push(raw),
+            _ => self.unsupported.leave_out("messages.thinking"),
+        }
+    }
+
+    fn parts(&mut self, blocks: Vec<BlockIn<'a>>, place: &str) -> Result<Vec<Part<'a>>, ApiError> {
+        let mut parts = Vec::with_capacity(blocks.len());
+        for (at, block) in blocks.into_iter().enumerate() {
+            self.part(block, &format!("{place}[{at}]"), &mut parts)?;
+        }
+        Ok(parts)
+    }
+
+    fn part(
+        &mut self,
+        block: BlockIn<'a>,
+        place: &str,
+        parts: &mut Vec<Part<'a>>,
+    ) -> Result<(), ApiError> {
+        let mark = block.cache_control.filter(|_| self.extras);
+        match &*block.r#type {
+            "text" => {
+                let text = block.text.ok_or_else(|| invalid(place, "has no text"))?;
+                if !json::inner(text).is_empty() {
+                    parts.push(Part::text(Cow::Borrowed(text)).cached(mark));
+                }
+            }
+            "image" => {
+                let url = address(&source(&block, place)?, place)?;
+                parts.push(Part::image(url).cached(mark));
+            }
+            "document" => self.document(block, place, parts)?,
+            "search_result" => {
+                parts.extend(heading(block.title.as_deref()));
+                parts.extend(block.source.map(|source| Part::text(Cow::Borrowed(source))));
+                if let Some(raw) = block.content {
+                    parts.append(&mut self.parts(blocks(raw, place)?, place)?);
+                }
+            }
+            // What the provider's own tools did, and what nobody knows yet.
+            kind => self.unsupported.refuse(&format!("messages.{kind}")),
+        }
+        Ok(())
+    }
+
+    fn document(
+        &mut self,
+        block: BlockIn<'a>,
+        place: &str,
+        parts: &mut Vec<Part<'a>>,
+    ) -> Result<(), ApiError> {
+        let source = source(&block, place)?;
+        let mark = block.cache_control.filter(|_| self.extras);
+        match &*source.r#type {
+            "text" => {
+                let data = source.data.ok_or_else(|| invalid(place, "has no data"))?;
+                parts.extend(heading(block.title.as_deref()));
+                parts.push(Part::text(Cow::Borrowed(data)).cached(mark));
+            }
+            "content" => {
+                parts.extend(heading(block.title.as_deref()));
+                if let Some(raw) = source.content {
+                    parts.append(&mut self.parts(blocks(raw, place)?, place)?);
+                }
+            }
+            _ => {
+                let url = address(&source, place)?;
+                if !self.extras && !url.starts_with("data:") {
+                    let what = "is a document at a URL, which this model's provider does not take";
+                    return Err(invalid(place, what));
+                }
+                let filename = block.title.unwrap_or(Cow::Borrowed("document.pdf"));
+                let file = File {
+                    filename: Some(filename),
+                    file_data: Some(url),
+                    file_id: None,
+                };
+                parts.push(
+                    Part::File {
+                        file,
+                        cache_control: None,
+                    }
+                    .cached(mark),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The title of a text, as text.
+fn heading<'a>(title: Option<&str>) -> Option<Part<'a>> {
+    let title = title.filter(|title| !title.is_empty())?;
+    chat::text(title).map(Part::text)
+}
+
+fn call<'a>(block: BlockIn<'a>, place: &str) -> Result<ToolCall<'a>, ApiError> {
+    let (Some(id), Some(name)) = (block.id, block.name) else {
+        return Err(invalid(place, "must have an id and a name"));
+    };
+    let input = block.input.map_or("{}", RawValue::get);
+    Ok(ToolCall {
+        id,
+        r#type: "function",
+        function: FunctionCall {
+            name,
+            arguments: Cow::Borrowed(input),
+        },
+    })
+}
+
+/// A text, or blocks.
+fn blocks<'a>(raw: &'a RawValue, place: &str) -> Result<Vec<BlockIn<'a>>, ApiError> {
+    if raw.get().starts_with('"') {
+        return Ok(vec![BlockIn::text(raw)]);
+    }
+    let what = "must be a string or an array of content blocks";
+    let raws: Vec<&'a RawValue> =
+        serde_json::from_str(raw.get()).map_err(|_| invalid(place, what))?;
+    raws.into_iter()
+        .enumerate()
+        .map(|(at, raw)| {
+            BlockIn::read(raw)
+                .ok_or_else(|| invalid(&format!("{place}[{at}]"), "is not a content block"))
+        })
+        .collect()
+}
+
+fn source<'a>(block: &BlockIn<'a>, place: &str) -> Result<SourceIn<'a>, ApiError> {
+    let raw = block
+        .source
+        .ok_or_else(|| invalid(&format!("{place}.source"), "is missing"))?;
+    serde_json::from_str(raw.get())
+        .map_err(|_| invalid(&format!("{place}.source"), "is not readable"))
+}
+
+/// Where the bytes are: a data URL, or the web.
+fn address<'a>(source: &SourceIn<'a>, place: &str) -> Result<Cow<'a, str>, ApiError> {
+    match (&*source.r#type, source.data, &source.url) {
+        ("base64", Some(data), _) => {
+            let data = json::string(data).ok_or_else(|| invalid(place, "has no data"))?;
+            let kind = &source.media_type;
+            Ok(Cow::Owned(format!("data:{kind};base64,{data}")))
+        }
+        ("url", _, Some(url)) => Ok(url.clone()),
+        ("file", ..) => Err(invalid(
+            &format!("{place}.source"),
+            "is a file that was uploaded to Anthropic, which this model's provider cannot read",
+        )),
+        _ => Err(invalid(
+            &format!("{place}.source"),
+            "must be of type base64 or url, with what belongs to it",
+        )),
+    }
+}

@@ -1,0 +1,176 @@
+//! A whole chat completion, as far as other clients are told of it.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::blocks::Finish;
+use crate::{failure::Failure, json, request::ResponseContext};
+
+/// The answer of the hub's first choice.
+#[derive(Debug)]
+pub(super) struct Reply<'a> {
+    /// Thinking blocks with what proves them, where the provider has that; or else words.
+    pub(super) thinking: Vec<ThinkingIn<'a>>,
+    /// A JSON string.
+    pub(super) text: Option<Cow<'a, RawValue>>,
+    pub(super) calls: Vec<CallOut<'a>>,
+    pub(super) finish: Finish,
+}
+
+/// A tool call of a [`Reply`].
+#[derive(Debug)]
+pub(super) struct CallOut<'a> {
+    pub(super) id: String,
+    pub(super) name: Cow<'a, str>,
+    /// A JSON object.
+    pub(super) arguments: Box<RawValue>,
+}
+
+/// A block of thinking; members that are missing are another kind's.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(super) struct ThinkingIn<'a> {
+    #[serde(borrow, default)]
+    pub(super) thinking: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) signature: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) data: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Completion<'a> {
+    #[serde(borrow)]
+    choices: Vec<Choice<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow)]
+    message: Message<'a>,
+    #[serde(borrow, default)]
+    finish_reason: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    refusal: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning_content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    thinking_blocks: Option<Vec<ThinkingIn<'a>>>,
+    #[serde(borrow, default)]
+    tool_calls: Option<Vec<Call<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Call<'a> {
+    #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    function: Function<'a>,
+}
+
+#[derive(Deserialize)]
+struct Function<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+}
+
+/// A part of content, with those who answer in parts.
+#[derive(Deserialize)]
+struct Part<'a> {
+    #[serde(borrow, default)]
+    text: Option<&'a RawValue>,
+}
+
+impl<'a> Reply<'a> {
+    /// Reads a chat completion.
+    pub(super) fn read(context: &ResponseContext, body: &'a [u8]) -> Result<Self, Failure> {
+        let garbage = |what: &str| Failure::garbage(&context.provider, what);
+        let completion: Completion<'a> =
+            json::parse(body).map_err(|_| garbage("the answer is not a chat completion"))?;
+        let choice = completion.choices.into_iter().next();
+        let Choice {
+            message,
+            finish_reason,
+        } = choice.ok_or_else(|| garbage("the answer has no `choices`"))?;
+        let reason = finish_reason.unwrap_or_default();
+        let calls = message.tool_calls.unwrap_or_default();
+        let finish = Finish::read(&reason, !calls.is_empty());
+        let calls: Vec<Option<CallOut<'a>>> = calls
+            .into_iter()
+            .enumerate()
+            .map(|(at, call)| call.read(context, at))
+            .collect();
+        // What the output limit has cut is no call; anything else is.
+        if calls.iter().any(Option::is_none) && finish != Finish::Length {
+            return Err(garbage("a tool call's arguments are not a JSON object"));
+        }
+        let words = message.reasoning_content.or(message.reasoning);
+        let thinking = match message.thinking_blocks {
+            Some(blocks) if !blocks.is_empty() => blocks,
+            _ => words
+                .filter(|raw| !json::inner(raw).is_empty())
+                .map(|raw| ThinkingIn {
+                    thinking: Some(raw),
+                    ..ThinkingIn::default()
+                })
+                .into_iter()
+                .collect(),
+        };
+        Ok(Self {
+            thinking,
+            text: text(message.content).or_else(|| text(message.refusal)),
+            calls: calls.into_iter().flatten().collect(),
+            finish,
+        })
+    }
+}
+
+impl<'a> Call<'a> {
+    fn read(self, context: &ResponseContext, at: usize) -> Option<CallOut<'a>> {
+        let raw = self.function.arguments;
+        let written = match raw {
+            None => Cow::Borrowed("{}"),
+            Some(raw) if raw.get() == "null" => Cow::Borrowed("{}"),
+            // An object in place of its text, with some imitators.
+            Some(raw) if raw.get().starts_with('{') => Cow::Borrowed(raw.get()),
+            Some(raw) => json::string(raw)?,
+        };
+        let written = match written.trim() {
+            "" => "{}",
+            text => text,
+        };
+        let arguments = RawValue::from_string(written.to_owned()).ok()?;
+        arguments.get().starts_with('{').then_some(())?;
+        Some(CallOut {
+            id: self.id.filter(|id| !id.is_empty()).map_or_else(
+                || format!("call_{}_{at}", context.request_id),
+                Cow::into_owned,
+            ),
+            name: self.function.name,
+            arguments,
+        })
+    }
+}
+
+/// The text of a message's content, unless it is empty.
+fn text(raw: Option<&RawValue>) -> Option<Cow<'_, RawValue>> {
+    let raw = raw?;
+    if raw.get().starts_with('[') {
+        let parts: Vec<Part<'_>> = serde_json::from_str(raw.get()).ok()?;
+        return json::concat(parts.into_iter().filter_map(|part| part.text))
+            .filter(|raw| !json::inner(raw).is_empty())
+            .map(Cow::Owned);
+    }
+    (!json::inner(raw).is_empty()).then_some(Cow::Borrowed(raw))
+}
