@@ -312,3 +312,6 @@ pub(super) fn warnings(
     let downgrades = reached.map(|state| Warning::Downgrade(state.budget.account.clone()));
     would_refuse.chain(downgrades).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@
 //! A request whose reservation does not fit *now*, though it would if others had settled, waits for
 //! a moment in a fair line before it is refused.
 
+#[cfg(test)]
+pub(crate) mod contract;
 mod line;
 mod memory;
 mod usual;

@@ -52,10 +52,12 @@ pub enum Offer {
 pub fn offer(states: &[BudgetState], quote: &Quote, terms: &Terms) -> Result<Offer, Unpriced> {
     let strict: Vec<&BudgetState> = states.iter().filter(|s| s.budget.is_strict()).collect();
     let Some((&first, others)) = strict.split_first() else {
-        // A budget that never refuses is no reason to ask for prices.
+        // Budgets that never refuse are no reason to ask for prices, and none hold nothing.
+        let most = quote.most().unwrap_or(NanoDollars::ZERO);
+        let nothing = states.is_empty();
         return Ok(Offer::Take {
             output_tokens: quote.output_tokens(),
-            amount: quote.most().unwrap_or(NanoDollars::ZERO),
+            amount: if nothing { NanoDollars::ZERO } else { most },
         });
     };
     let tightest = |left: fn(&BudgetState) -> NanoDollars| {
