@@ -54,6 +54,10 @@ impl<'a> Object<'a> {
         self.members.retain(|(name, _)| keep(name));
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.members.iter().map(|(name, _)| &**name)
     }

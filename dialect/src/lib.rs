@@ -28,6 +28,7 @@ mod hub;
 mod json;
 mod meter;
 mod multipart;
+mod ollama;
 mod openai;
 mod registry;
 mod request;

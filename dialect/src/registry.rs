@@ -7,6 +7,7 @@ use crate::{
     failure::{Failure, ProviderError},
     framing::Framer,
     meter::Meter,
+    ollama::Ollama,
     openai::OpenAi,
     request::{Call, ResponseContext, Translated},
     sink::EventTranslator,
@@ -59,6 +60,7 @@ pub(crate) fn provider(dialect: Dialect) -> Result<&'static dyn ProviderDialect,
     match dialect {
         Dialect::OpenAi => Ok(&OpenAi),
         Dialect::Anthropic => Ok(&Anthropic),
+        Dialect::Ollama => Ok(&Ollama),
         _ => Err(ApiError::new(
             ErrorKind::Internal,
             "this filter does not know the deployment's dialect",

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     edge,
-    hub::{self, InputMessage, ResponseFormat, Unsupported, prepare},
+    hub::{self, ResponseFormat, Unsupported, prepare},
     json::{self, Object},
     request::{Call, Translated},
 };
@@ -106,20 +106,7 @@ pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
 
 /// Takes out what cannot be expressed.
 fn refuse(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupported) {
-    for (name, neutral) in UNSUPPORTED {
-        let Some(raw) = request.get(name) else {
-            continue;
-        };
-        let value = raw.get();
-        let is_zero = neutral == "0" && value.parse() == Ok(0.0);
-        let asks_for_nothing = value == "null" || value == neutral || is_zero;
-        if asks_for_nothing || !unsupported.is_allowed(name) {
-            if !asks_for_nothing {
-                unsupported.refuse(name);
-            }
-            request.remove(name);
-        }
-    }
+    unsupported.refuse_demands(request, &UNSUPPORTED);
     let tier = request.read::<String>("service_tier");
     if !matches!(tier.as_deref(), Some("auto" | "standard_only")) {
         if tier.as_deref().is_some_and(|tier| tier != "default") {
@@ -139,12 +126,7 @@ fn refuse(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupport
             unsupported.leave_out(hint);
         }
     }
-    for name in &call.config.quirks.unsupported {
-        if request.some(name).is_some() && !unsupported.is_allowed(name) {
-            request.remove(name);
-            unsupported.refuse(name);
-        }
-    }
+    unsupported.refuse_quirks(request, call.config);
     for name in ["temperature", "top_p", "top_k"] {
         if request.get(name).is_some_and(|raw| raw.get() == "null") {
             request.remove(name);
@@ -153,25 +135,15 @@ fn refuse(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupport
 }
 
 fn conversation<'a>(request: &'a Object<'_>) -> Result<Conversation<'a>, ApiError> {
-    let invalid = |what: &str| ApiError::invalid(what.to_owned()).param("messages");
-    let raw = request
-        .some("messages")
-        .ok_or_else(|| invalid("messages is missing"))?;
-    let messages: Vec<InputMessage<'a>> = serde_json::from_str(raw.get()).map_err(|error| {
-        // The position is within the array; the text of the error never quotes the content.
-        invalid(&format!(
-            "messages is not readable at column {}",
-            error.column()
-        ))
-    })?;
     let mut conversation = Conversation::default();
-    for (index, message) in messages.into_iter().enumerate() {
+    for (index, message) in hub::messages(request)?.into_iter().enumerate() {
         conversation.add(index, message)?;
     }
     if conversation.messages.is_empty() {
-        return Err(invalid(
+        return Err(ApiError::invalid(
             "Anthropic needs at least one message with content that is not a system message",
-        ));
+        )
+        .param("messages"));
     }
     Ok(conversation)
 }

@@ -3,10 +3,14 @@
 use std::borrow::Cow;
 
 use base64::Engine;
+use dragoman_proto::ApiError;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::{json, request::ResponseContext};
+use crate::{
+    json::{self, Object},
+    request::ResponseContext,
+};
 
 /// An embedding list.
 #[derive(Debug, Serialize)]
@@ -28,6 +32,16 @@ struct Embedding<'a> {
 struct Usage {
     prompt_tokens: u64,
     total_tokens: u64,
+}
+
+/// Whether the client wants base64 in place of numbers.
+pub(crate) fn wants_base64(request: &Object<'_>) -> Result<bool, ApiError> {
+    const FIELD: &str = "encoding_format";
+    match request.some(FIELD).map(RawValue::get) {
+        None | Some(r#""float""#) => Ok(false),
+        Some(r#""base64""#) => Ok(true),
+        Some(_) => Err(ApiError::invalid("encoding_format must be float or base64").param(FIELD)),
+    }
 }
 
 /// The client's answer: `vectors` are arrays of numbers, and leave in the encoding that the client

@@ -17,9 +17,11 @@ pub(crate) use chunk::{
     Choice, Chunk, Delta, FunctionDelta, StreamFrame, ThinkingBlock, ThinkingBlocks, ToolCallDelta,
     ToolCalls,
 };
-pub(crate) use embeddings::embeddings;
+pub(crate) use embeddings::{embeddings, wants_base64};
 pub(crate) use extra::ExtraContent;
 pub(crate) use inline::{arguments, data_url};
 pub(crate) use parameters::{Unsupported, prepare};
-pub(crate) use request::{Content, InputMessage, JsonSchema, Part, ResponseFormat, Tool, content};
+pub(crate) use request::{
+    Content, InputMessage, JsonSchema, Part, ResponseFormat, Tool, content, messages,
+};
 pub(crate) use usage::{UsageOut, read_usage};

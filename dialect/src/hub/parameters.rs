@@ -97,6 +97,35 @@ impl Unsupported {
         }
     }
 
+    /// Takes out of `request` what the provider cannot express: names, each with the value that asks
+    /// for nothing, and goes without a word.
+    pub(crate) fn refuse_demands(&mut self, request: &mut Object<'_>, table: &[(&str, &str)]) {
+        for (name, neutral) in table {
+            let Some(raw) = request.get(name) else {
+                continue;
+            };
+            let value = raw.get();
+            let is_zero = *neutral == "0" && value.parse() == Ok(0.0);
+            let asks_for_nothing = value == "null" || value == *neutral || is_zero;
+            if asks_for_nothing || !self.is_allowed(name) {
+                if !asks_for_nothing {
+                    self.refuse(name);
+                }
+                request.remove(name);
+            }
+        }
+    }
+
+    /// Takes out of `request` what this provider rejects.
+    pub(crate) fn refuse_quirks(&mut self, request: &mut Object<'_>, config: &UpstreamConfig) {
+        for name in &config.quirks.unsupported {
+            if request.some(name).is_some() && !self.is_allowed(name) {
+                request.remove(name);
+                self.refuse(name);
+            }
+        }
+    }
+
     /// What was dropped, or the error that names all that would have to be.
     pub(crate) fn finish(self) -> Result<Vec<String>, ApiError> {
         let Some(first) = self.refused.first() else {

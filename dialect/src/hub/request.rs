@@ -6,6 +6,8 @@ use dragoman_proto::ApiError;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::json::Object;
+
 /// A message of the conversation.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct InputMessage<'a> {
@@ -51,6 +53,21 @@ pub(crate) struct InputFunction<'a> {
     pub(crate) name: Cow<'a, str>,
     #[serde(borrow, default)]
     pub(crate) arguments: Cow<'a, str>,
+}
+
+/// The messages of a request.
+pub(crate) fn messages<'a>(request: &'a Object<'_>) -> Result<Vec<InputMessage<'a>>, ApiError> {
+    let invalid = |what: &str| ApiError::invalid(what.to_owned()).param("messages");
+    let raw = request
+        .some("messages")
+        .ok_or_else(|| invalid("messages is missing"))?;
+    serde_json::from_str(raw.get()).map_err(|error| {
+        // The position is within the array; the text of the error never quotes the content.
+        invalid(&format!(
+            "messages is not readable at column {}",
+            error.column()
+        ))
+    })
 }
 
 /// The content of a message.

@@ -4,7 +4,7 @@ use dragoman_proto::{ApiError, ErrorKind, Operation};
 
 use crate::{
     edge,
-    hub::{Unsupported, prepare},
+    hub::prepare,
     json::Object,
     multipart,
     request::{Call, ResponseContext, Translated},
@@ -46,7 +46,7 @@ fn object(call: &Call<'_>) -> Result<Translated, ApiError> {
         }
         _ => {}
     }
-    refuse_unsupported(&mut request, call, &mut unsupported);
+    unsupported.refuse_quirks(&mut request, call.config);
     let dropped = unsupported.finish()?;
     Ok(translated(
         call,
@@ -133,15 +133,6 @@ fn stream_options(request: &mut Object<'_>, call: &Call<'_>, response: &mut Resp
         let text = options.to_bytes(32);
         if let Ok(raw) = serde_json::from_slice::<&serde_json::value::RawValue>(&text) {
             request.set(FIELD, raw);
-        }
-    }
-}
-
-fn refuse_unsupported(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupported) {
-    for name in &call.config.quirks.unsupported {
-        if request.some(name).is_some() && !unsupported.is_allowed(name) {
-            request.remove(name);
-            unsupported.refuse(name);
         }
     }
 }

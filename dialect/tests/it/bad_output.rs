@@ -9,10 +9,11 @@ use flate2::{
     write::{DeflateEncoder, GzEncoder, ZlibEncoder},
 };
 
-use crate::support::{JSON, Outcome, SSE, answer, context, fixtures, head, respond};
+use crate::support::{
+    DIALECTS, JSON, NDJSON, Outcome, SSE, answer, context, fixtures, head, respond, stream_type,
+};
 
 const STREAM: &str = r#","stream":true"#;
-const DIALECTS: [&str; 2] = ["openai", "anthropic"];
 
 fn assert_bad_gateway(outcome: &Outcome, case: &str) {
     assert_eq!(outcome.head.status, 502, "{case}: {outcome:?}");
@@ -52,7 +53,8 @@ fn garbage_with_status_200_is_a_502() {
 #[test]
 fn html_that_claims_to_be_a_stream_is_a_502() {
     for dialect in DIALECTS {
-        let outcome = answer(&context(dialect, STREAM), SSE, b"<html>\n\n</html>\n\n");
+        let body = b"<html>\n\n</html>\n\n";
+        let outcome = answer(&context(dialect, STREAM), stream_type(dialect), body);
         assert_bad_gateway(&outcome, dialect);
     }
 }
@@ -61,7 +63,8 @@ fn html_that_claims_to_be_a_stream_is_a_502() {
 fn a_stream_that_nobody_asked_for_is_a_502() {
     for dialect in DIALECTS {
         for (name, stream) in fixtures(&format!("streams/{dialect}")) {
-            assert_bad_gateway(&answer(&context(dialect, ""), SSE, &stream), &name);
+            let outcome = answer(&context(dialect, ""), stream_type(dialect), &stream);
+            assert_bad_gateway(&outcome, &name);
         }
     }
 }
@@ -180,6 +183,7 @@ fn compressed_answers_are_read() {
         for (dialect, folder, extra, content_type) in [
             ("openai", "answers/openai", "", JSON),
             ("anthropic", "streams/anthropic", STREAM, SSE),
+            ("ollama", "streams/ollama", STREAM, NDJSON),
         ] {
             let (_, body) = fixtures(folder)
                 .into_iter()

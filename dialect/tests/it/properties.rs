@@ -5,7 +5,10 @@ use dragoman_proto::Operation;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{JSON, SSE, admission, answer, chat, context, deployment, fixtures};
+use crate::support::{
+    DIALECTS, JSON, NDJSON, SSE, admission, answer, chat, context, deployment, fixtures,
+    stream_type,
+};
 
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -57,6 +60,12 @@ fn member_name() -> impl Strategy<Value = String> {
             "content_block",
             "stop_reason",
             "input",
+            "thinking",
+            "done",
+            "done_reason",
+            "images",
+            "options",
+            "reasoning_effort",
         ]
         .as_slice(),
     )
@@ -80,7 +89,7 @@ proptest! {
         for operation in Operation::ALL {
             for kind in [None, Some("multipart/form-data; boundary=a")] {
                 let _ = inspect(operation, "/", kind, &body);
-                for target in ["openai", "anthropic"] {
+                for target in DIALECTS {
                     let admission = admission(operation, true);
                     let _ = translate_request(&deployment(target), &admission, kind, &body);
                 }
@@ -97,7 +106,7 @@ proptest! {
         body.entry("messages").or_insert(Value::from(messages));
         let body = serde_json::to_vec(&body).unwrap();
         let _ = inspect(Operation::ChatCompletions, "/", None, &body);
-        for target in ["openai", "groq", "anthropic", "anthropic-new"] {
+        for target in ["openai", "groq", "anthropic", "anthropic-new", "ollama"] {
             let _ = chat(target, &body);
         }
     }
@@ -109,7 +118,7 @@ proptest! {
         kind in proptest::sample::select(&[JSON, SSE, "text/html", ""][..]),
         encoding in proptest::sample::select(&[None, Some("gzip"), Some("deflate"), Some("x")][..]),
     ) {
-        for target in ["openai", "anthropic"] {
+        for target in DIALECTS {
             for extra in ["", r#","stream":true"#] {
                 let head = ResponseHead {
                     status, content_type: Some(kind), content_encoding: encoding, retry_after: None,
@@ -128,12 +137,14 @@ proptest! {
         for event in &events {
             stream += &format!("data: {event}\n\ndata: {}\n\n", json!({"type": kind, "delta": event}));
         }
+        let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
         let whole = Value::from(events).to_string();
-        for target in ["openai", "anthropic"] {
+        for target in DIALECTS {
             let head = |kind| ResponseHead {
                 status: 200, content_type: Some(kind), content_encoding: None, retry_after: None,
             };
             feed(target, r#","stream":true"#, &head(SSE), &[stream.as_bytes()]);
+            feed(target, r#","stream":true"#, &head(NDJSON), &[lines.as_bytes()]);
             feed(target, "", &head(JSON), &[whole.as_bytes()]);
         }
     }
@@ -143,15 +154,15 @@ proptest! {
         pick in any::<prop::sample::Index>(),
         at in any::<prop::sample::Index>(),
         byte: u8,
-        anthropic: bool,
+        target in proptest::sample::select(&DIALECTS[..]),
     ) {
-        let target = if anthropic { "anthropic" } else { "openai" };
         let streams = fixtures(&format!("streams/{target}"));
         let mut stream = streams[pick.index(streams.len())].1.clone();
         let at = at.index(stream.len());
         stream[at] = byte;
         let head = ResponseHead {
-            status: 200, content_type: Some(SSE), content_encoding: None, retry_after: None,
+            status: 200, content_type: Some(stream_type(target)), content_encoding: None,
+            retry_after: None,
         };
         feed(target, r#","stream":true"#, &head, &[&stream]);
     }
@@ -168,18 +179,25 @@ proptest! {
             ]},
             {"role": "tool", "tool_call_id": "c", "content": "r"},
         ]});
-        let translated = chat("anthropic", &serde_json::to_vec(&body).unwrap()).unwrap();
-        let sent = String::from_utf8(translated.body.unwrap()).unwrap();
-        let expected = format!(r#""input":{arguments}"#);
-        prop_assert!(sent.contains(&expected), "{}", sent);
-
-        let reply = json!({"content": [{"type": "tool_use", "id": "t", "name": "f", "input": arguments}],
-            "stop_reason": "tool_use"});
-        let outcome = answer(&context("anthropic", ""), JSON, reply.to_string().as_bytes());
-        let answer: Value = serde_json::from_str(&outcome.body).unwrap();
-        let text = answer["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
-            .as_str()
-            .unwrap();
-        prop_assert_eq!(text, arguments.to_string());
+        let body = serde_json::to_vec(&body).unwrap();
+        let call = json!({"type": "tool_use", "id": "t", "name": "f", "input": arguments});
+        let anthropic = json!({"content": [call], "stop_reason": "tool_use"});
+        let call = json!({"function": {"name": "f", "arguments": arguments}});
+        let ollama = json!({"message": {"tool_calls": [call]}, "done": true});
+        for (target, member, reply) in [
+            ("anthropic", "input", anthropic),
+            ("ollama", "arguments", ollama),
+        ] {
+            let sent = chat(target, &body).unwrap().body.unwrap();
+            let sent = String::from_utf8(sent).unwrap();
+            let expected = format!(r#""{member}":{arguments}"#);
+            prop_assert!(sent.contains(&expected), "{}", sent);
+            let outcome = answer(&context(target, ""), JSON, reply.to_string().as_bytes());
+            let answer: Value = serde_json::from_str(&outcome.body).unwrap();
+            let text = answer["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
+                .as_str()
+                .unwrap();
+            prop_assert_eq!(text, arguments.to_string());
+        }
     }
 }

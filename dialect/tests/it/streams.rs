@@ -1,8 +1,8 @@
 //! Streams: their golden form, and the same form however the bytes are split.
 
-use dragoman_dialect::{ResponseContext, ResponseTranslator};
+use dragoman_dialect::{ResponseContext, ResponseHead, ResponseTranslator};
 
-use crate::support::{Outcome, SSE, context, fixtures, head, respond};
+use crate::support::{DIALECTS, Outcome, SSE, context, fixtures, head, respond, stream_type};
 
 const USAGE: &str = r#","stream":true,"stream_options":{"include_usage":true}"#;
 const PLAIN: &str = r#","stream":true"#;
@@ -19,14 +19,20 @@ fn contexts(dialect: &str, name: &str) -> Vec<ResponseContext> {
 }
 
 fn each_stream(mut check: impl FnMut(&str, &ResponseContext, &[u8], &Outcome)) {
-    for dialect in ["openai", "anthropic"] {
+    for dialect in DIALECTS {
         for (name, stream) in fixtures(&format!("streams/{dialect}")) {
             for context in contexts(dialect, &name) {
-                let whole = respond(&context, &head(200, SSE), [&stream[..]]);
+                let head = head(200, stream_type(dialect));
+                let whole = respond(&context, &head, [&stream[..]]);
                 check(&format!("{dialect}__{name}"), &context, &stream, &whole);
             }
         }
     }
+}
+
+fn head_of(name: &str) -> ResponseHead<'static> {
+    let dialect = name.split("__").next().unwrap_or_default();
+    head(200, stream_type(dialect))
 }
 
 #[test]
@@ -44,9 +50,10 @@ fn streams_of_each_dialect() {
 #[test]
 fn a_stream_is_the_same_at_every_split() {
     each_stream(|name, context, stream, whole| {
+        let head = head_of(name);
         for at in 0..=stream.len() {
             let (left, right) = stream.split_at(at);
-            let split = respond(context, &head(200, SSE), [left, right]);
+            let split = respond(context, &head, [left, right]);
             assert_eq!(&split, whole, "{name} split at {at}");
         }
     });
@@ -55,7 +62,7 @@ fn a_stream_is_the_same_at_every_split() {
 #[test]
 fn a_stream_is_the_same_byte_by_byte() {
     each_stream(|name, context, stream, whole| {
-        let split = respond(context, &head(200, SSE), stream.chunks(1));
+        let split = respond(context, &head_of(name), stream.chunks(1));
         assert_eq!(&split, whole, "{name}");
     });
 }

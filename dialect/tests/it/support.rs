@@ -10,6 +10,17 @@ use dragoman_proto::{Admission, ApiError, Dialect, Operation, Quirks, UpstreamCo
 
 pub(crate) const SSE: &str = "text/event-stream; charset=utf-8";
 pub(crate) const JSON: &str = "application/json";
+pub(crate) const NDJSON: &str = "application/x-ndjson";
+/// The dialects that answers and streams come in; each has folders of fixtures.
+pub(crate) const DIALECTS: [&str; 3] = ["openai", "anthropic", "ollama"];
+
+/// The content type of a dialect's streams.
+pub(crate) fn stream_type(dialect: &str) -> &'static str {
+    match dialect {
+        "ollama" => NDJSON,
+        _ => SSE,
+    }
+}
 
 /// A deployment of OpenAI, of a provider with quirks, or of Anthropic.
 pub(crate) fn deployment(name: &str) -> UpstreamConfig {
@@ -19,6 +30,8 @@ pub(crate) fn deployment(name: &str) -> UpstreamConfig {
         "groq" => (Dialect::OpenAi, "llama-3.1-70b", "/openai/v1"),
         "anthropic" => (Dialect::Anthropic, "claude-sonnet-4-20250514", ""),
         "anthropic-new" => (Dialect::Anthropic, "claude-opus-4-7", "/proxy/v1"),
+        "ollama" => (Dialect::Ollama, "llama3.2", "/v1"),
+        "ollama-levels" => (Dialect::Ollama, "gpt-oss:20b", ""),
         other => unreachable!("no deployment {other}"),
     };
     let quirks = if name == "groq" {

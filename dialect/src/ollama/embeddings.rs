@@ -1,0 +1,89 @@
+//! `/api/embed`.
+
+use dragoman_proto::{ApiError, Usage};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{error, headers, path};
+use crate::{
+    edge,
+    failure::Failure,
+    hub::{self, prepare},
+    json::{self, Object},
+    meter::Meter,
+    request::{Call, ResponseContext, Translated},
+};
+
+/// What goes to Ollama as it is; `options` among it.
+const KEPT: [&str; 5] = ["dimensions", "truncate", "keep_alive", "options", "input"];
+
+#[derive(Debug, Serialize)]
+struct EmbedRequest<'a> {
+    model: &'a str,
+    #[serde(flatten)]
+    rest: &'a Object<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+struct EmbedAnswer<'a> {
+    #[serde(borrow, default)]
+    embeddings: Option<Vec<&'a RawValue>>,
+    #[serde(default)]
+    prompt_eval_count: Option<u64>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+/// The client's request for `/api/embed`.
+pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
+    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let unsupported = prepare(&mut request, call.config);
+    let input = request.some("input").map(RawValue::get).unwrap_or_default();
+    let is_text =
+        input.starts_with('"') || serde_json::from_str::<Vec<json::Name<'_>>>(input).is_ok();
+    if !is_text {
+        return Err(ApiError::invalid(
+            "input must be a string or an array of strings: Ollama takes no tokens",
+        )
+        .param("input"));
+    }
+    let mut response = call.context();
+    response.base64 = hub::wants_base64(&request)?;
+    request.retain(|name| KEPT.contains(&name));
+    let mut body = Vec::with_capacity(call.body.len() + 64);
+    let embed = EmbedRequest {
+        model: &call.config.model,
+        rest: &request,
+    };
+    json::write(&mut body, &embed);
+    Ok(Translated {
+        path: path(call, "/api/embed"),
+        headers: headers(call),
+        body: Some(body),
+        dropped: unsupported.finish()?,
+        response,
+    })
+}
+
+/// The client's answer.
+pub(super) fn answer(
+    context: &ResponseContext,
+    body: &[u8],
+    meter: &mut Meter,
+) -> Result<Vec<u8>, Failure> {
+    let garbage = || Failure::garbage(&context.provider, "the answer has no `embeddings`");
+    let answer: EmbedAnswer<'_> = json::parse(body).map_err(|_| garbage())?;
+    if let Some(raw) = answer.error.filter(|raw| raw.get() != "null") {
+        return Err(error::failure(&context.provider, raw));
+    }
+    let vectors = answer.embeddings.ok_or_else(garbage)?;
+    match answer.prompt_eval_count {
+        Some(input_tokens) => meter.counted(Usage {
+            input_tokens,
+            ..Usage::default()
+        }),
+        None => meter.output(0),
+    }
+    let tokens = meter.usage().input_tokens;
+    hub::embeddings(context, &vectors, tokens).ok_or_else(garbage)
+}

@@ -1,0 +1,250 @@
+//! Chat requests for Ollama.
+//!
+//! Choices where the two APIs do not meet:
+//! - Sampling parameters, and whatever is not known here (`num_ctx`, `mirostat`), are `options`.
+//! - `tool_choice: none` sends no tools. Nothing makes the model call one.
+//! - `reasoning_effort` is a level for models that know levels (gpt-oss); others think or do not.
+//! - Images must be inline: the server does not fetch them, and neither do we.
+//! - A parameter set to what it is without being set (`n: 1`) is no demand, and is left out without
+//!   a word. So are `user` and `metadata`, which the gateway has read.
+
+use std::borrow::Cow;
+
+use dragoman_proto::ApiError;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::{
+    content::Conversation,
+    headers, path,
+    schema::{ChatRequest, Think},
+};
+use crate::{
+    edge,
+    hub::{self, ResponseFormat, Tool, ToolChoice, Unsupported, prepare},
+    json::{self, Object},
+    request::{Call, Translated},
+};
+
+/// What Ollama cannot express, and the value that asks for nothing.
+const UNSUPPORTED: [(&str, &str); 14] = [
+    ("n", "1"),
+    ("logprobs", "false"),
+    ("top_logprobs", "0"),
+    ("logit_bias", "{}"),
+    ("store", "false"),
+    ("functions", "[]"),
+    ("function_call", ""),
+    ("modalities", r#"["text"]"#),
+    ("audio", ""),
+    ("prediction", ""),
+    ("web_search_options", ""),
+    ("verbosity", r#""medium""#),
+    ("service_tier", r#""auto""#),
+    ("parallel_tool_calls", "true"),
+];
+
+/// Parameters that are read here, or that are the gateway's own business.
+const TRANSLATED: [&str; 20] = [
+    "model",
+    "messages",
+    "max_tokens",
+    "max_completion_tokens",
+    "stream",
+    "stream_options",
+    "stop",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "format",
+    "reasoning_effort",
+    "thinking",
+    "think",
+    "options",
+    "user",
+    "safety_identifier",
+    "metadata",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+];
+
+/// Ollama's own parameters that stand beside the options.
+const BESIDE_OPTIONS: [&str; 3] = ["keep_alive", "truncate", "shift"];
+
+/// The client's chat request for `/api/chat`.
+pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
+    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut unsupported = prepare(&mut request, call.config);
+    unsupported.refuse_demands(&mut request, &UNSUPPORTED);
+    unsupported.refuse_quirks(&mut request, call.config);
+    let conversation = conversation(&request)?;
+    if conversation.lost_thinking {
+        unsupported.leave_out("messages.thinking_blocks");
+    }
+    let mut response = call.context();
+    let stream_options: Object<'_> = object(&request, "stream_options");
+    response.include_usage = stream_options.read("include_usage").unwrap_or(false);
+    let mut rest = request.clone();
+    rest.retain(|name| BESIDE_OPTIONS.contains(&name));
+    let chat = ChatRequest {
+        model: &call.config.model,
+        messages: conversation.messages,
+        tools: tools(&request, &mut unsupported)?,
+        format: format(&request)?,
+        think: think(&request, call, &mut unsupported)?,
+        options: options(&request, call)?,
+        stream: call.admission.stream,
+        rest,
+    };
+    let mut body = Vec::with_capacity(call.body.len() + 128);
+    json::write(&mut body, &chat);
+    Ok(Translated {
+        path: path(call, "/api/chat"),
+        headers: headers(call),
+        body: Some(body),
+        dropped: unsupported.finish()?,
+        response,
+    })
+}
+
+fn conversation<'a>(request: &'a Object<'_>) -> Result<Conversation<'a>, ApiError> {
+    let mut conversation = Conversation::default();
+    for (index, message) in hub::messages(request)?.into_iter().enumerate() {
+        conversation.add(index, message)?;
+    }
+    Ok(conversation)
+}
+
+/// The tools as they are: Ollama has OpenAI's shape for them.
+fn tools<'a>(
+    request: &'a Object<'_>,
+    unsupported: &mut Unsupported,
+) -> Result<Vec<&'a RawValue>, ApiError> {
+    const CHOICE: &str = "tool_choice";
+    let choice = request.some(CHOICE).map(hub::tool_choice).transpose()?;
+    match choice {
+        None | Some(ToolChoice::Auto) => {}
+        Some(ToolChoice::None) => return Ok(Vec::new()),
+        Some(ToolChoice::Required | ToolChoice::Named(_)) => {
+            if !unsupported.is_allowed(CHOICE) {
+                unsupported.refuse_value(CHOICE, "tool_choice other than auto and none");
+            }
+        }
+    }
+    let Some(raw) = request.some("tools") else {
+        return Ok(Vec::new());
+    };
+    let raws: Vec<&'a RawValue> = serde_json::from_str(raw.get())
+        .map_err(|_| ApiError::invalid("tools must be an array").param("tools"))?;
+    for (at, raw) in raws.iter().enumerate() {
+        let place = format!("tools[{at}]");
+        let tool: Option<Tool<'_>> = serde_json::from_str(raw.get()).ok();
+        let Some(function) = tool.and_then(|tool| tool.function) else {
+            let message = format!("{place} is not a function, and Ollama has no other tools");
+            return Err(ApiError::invalid(message).param(place));
+        };
+        if function.strict == Some(true) {
+            unsupported.leave_out("tools.strict");
+        }
+    }
+    Ok(raws)
+}
+
+/// `response_format`, or Ollama's own `format`.
+fn format<'a>(request: &'a Object<'_>) -> Result<Option<Cow<'a, RawValue>>, ApiError> {
+    const FIELD: &str = "response_format";
+    let Some(raw) = request.some(FIELD) else {
+        return Ok(request.some("format").map(Cow::Borrowed));
+    };
+    let invalid = |what: &str| ApiError::invalid(what.to_owned()).param(FIELD);
+    let format: ResponseFormat<'a> =
+        serde_json::from_str(raw.get()).map_err(|_| invalid("response_format is not readable"))?;
+    let any_json = || to_raw_value("json").ok().map(Cow::Owned);
+    match &*format.r#type {
+        "text" => Ok(None),
+        "json_object" => Ok(any_json()),
+        "json_schema" => {
+            let schema = format
+                .json_schema
+                .ok_or_else(|| invalid("response_format.json_schema is missing"))?
+                .schema;
+            Ok(schema
+                .filter(|raw| raw.get() != "null")
+                .map(Cow::Borrowed)
+                .or_else(any_json))
+        }
+        kind => Err(invalid(&format!(
+            "response_format.type is {kind:?}; it must be text, json_object or json_schema"
+        ))),
+    }
+}
+
+/// Ollama's own `think`, Anthropic's `thinking`, or `reasoning_effort`: the more precise first.
+fn think<'a>(
+    request: &'a Object<'_>,
+    call: &Call<'_>,
+    unsupported: &mut Unsupported,
+) -> Result<Option<Think<'a>>, ApiError> {
+    const FIELD: &str = "reasoning_effort";
+    if let Some(raw) = request.some("think") {
+        return Ok(Some(Think::Raw(raw)));
+    }
+    if request.some("thinking").is_some() {
+        let thinking: Object<'_> = object(request, "thinking");
+        if thinking.some("budget_tokens").is_some() {
+            unsupported.leave_out("thinking.budget_tokens");
+        }
+        let kind: Option<String> = thinking.read("type");
+        return Ok(Some(Think::Flag(kind.as_deref() != Some("disabled"))));
+    }
+    let Some(raw) = request.some(FIELD) else {
+        return Ok(None);
+    };
+    let level = match json::string(raw).as_deref() {
+        Some("none") => return Ok(Some(Think::Flag(false))),
+        Some("minimal" | "low") => "low",
+        Some("medium") => "medium",
+        Some("high" | "xhigh" | "max") => "high",
+        _ => {
+            return Err(ApiError::invalid(
+                "reasoning_effort must be none, minimal, low, medium, high or xhigh",
+            )
+            .param(FIELD));
+        }
+    };
+    Ok(Some(if call.config.model.contains("gpt-oss") {
+        Think::Level(level)
+    } else {
+        Think::Flag(true)
+    }))
+}
+
+/// The options: the client's own object, and what stands beside it in OpenAI's form.
+fn options<'a>(request: &'a Object<'_>, call: &Call<'_>) -> Result<Object<'a>, ApiError> {
+    let mut options: Object<'a> = object(request, "options");
+    for (name, value) in request.iter() {
+        let elsewhere = TRANSLATED.contains(&name) || BESIDE_OPTIONS.contains(&name);
+        if !elsewhere && value.get() != "null" {
+            options.set(name, value);
+        }
+    }
+    let stop = hub::stop(request)?;
+    if !stop.is_empty() {
+        options.set("stop", &stop);
+    }
+    let wanted = request
+        .read::<u64>("max_completion_tokens")
+        .or_else(|| request.read("max_tokens"))
+        .or_else(|| options.read("num_predict"));
+    let cap = call.admission.output_cap;
+    if let Some(limit) = wanted.map_or(cap, |wanted| Some(cap.map_or(wanted, |c| c.min(wanted)))) {
+        options.set("num_predict", &limit);
+    }
+    Ok(options)
+}
+
+fn object<'a>(request: &'a Object<'_>, name: &str) -> Object<'a> {
+    request
+        .some(name)
+        .and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .unwrap_or_default()
+}
