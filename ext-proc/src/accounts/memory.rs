@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dragoman_policy::budget::{
@@ -14,6 +15,7 @@ use dragoman_policy::{AccountId, BudgetRef, Budgets, Limits, NanoDollars, Refusa
 use tonic::async_trait;
 
 use self::settled::SettledIds;
+use super::journal::{Entry, Held, Journal, JournalError, JournalGuard, JournalWriter, Restored};
 use super::line::{Attempt, Desk, Line, Turn};
 use super::usual::UsualOutput;
 use super::{
@@ -28,6 +30,8 @@ pub struct InProcess {
     state: Mutex<State>,
     line: Line,
     past: Arc<dyn Past>,
+    journal: Option<JournalWriter>,
+    journaled_until: UnixMillis,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +40,7 @@ struct State {
     limits: Limits,
     settled: SettledIds,
     usual: UsualOutput,
+    journal: Option<JournalWriter>,
     /// [`AdmitRequest::memo`] of what is not settled.
     memos: HashMap<Arc<str>, Arc<str>>,
 }
@@ -48,11 +53,44 @@ impl InProcess {
 
     /// Accounts that ask `past` what is spent already of a budget that they meet for the first time.
     pub fn with_past(options: WaitOptions, past: Arc<dyn Past>) -> Self {
+        Self::over(State::default(), options, past)
+    }
+
+    /// Accounts that are journaled in the SQLite `file`, and take up what an earlier process left
+    /// there.
+    pub async fn journaled(
+        options: WaitOptions,
+        past: Arc<dyn Past>,
+        file: &Path,
+    ) -> Result<(Self, JournalGuard), JournalError> {
+        let journal = Journal::open(file).await?;
+        let restored = journal.restore().await?;
+        let written_at = restored.written_at;
+        let (writer, guard) = JournalWriter::start(journal);
+        let mut state = State::restore(restored);
+        state.journal = Some(writer.clone());
+        let accounts = Self {
+            journal: Some(writer),
+            journaled_until: written_at,
+            ..Self::over(state, options, past)
+        };
+        Ok((accounts, guard))
+    }
+
+    fn over(state: State, options: WaitOptions, past: Arc<dyn Past>) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(state),
             line: Line::new(options, None),
             past,
+            journal: None,
+            journaled_until: UnixMillis::default(),
         }
+    }
+
+    /// When the journal that was taken up was last written: what the ledger has from after it may
+    /// not be accounted for.
+    pub const fn journaled_until(&self) -> UnixMillis {
+        self.journaled_until
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -72,6 +110,7 @@ impl InProcess {
             let mut state = self.lock();
             if !state.budgets.knows(&budget.at()) {
                 state.budgets.restore_spent(budget, spent);
+                state.note_sheets(&[budget.at()]);
             }
         }
         Ok(())
@@ -87,6 +126,12 @@ impl fmt::Debug for InProcess {
 #[async_trait]
 impl Accounts for InProcess {
     async fn admit(&self, request: AdmitRequest) -> Result<Granted, AccountsError> {
+        if self.journal.as_ref().is_some_and(|j| !j.keeps_up()) {
+            return Err(AccountsError::unavailable(
+                "journal",
+                &"it cannot be written",
+            ));
+        }
         self.meet(&request.budgets).await?;
         self.line.admit(self, &request).await
     }
@@ -127,7 +172,10 @@ impl Accounts for InProcess {
     }
 
     async fn set_spent(&self, at: &AccountWindow, spent: NanoDollars) -> Result<(), AccountsError> {
-        self.lock().budgets.set_spent(at, spent);
+        let mut state = self.lock();
+        state.budgets.set_spent(at, spent);
+        state.note_sheets(std::slice::from_ref(at));
+        drop(state);
         self.line.stir();
         Ok(())
     }
@@ -141,7 +189,13 @@ impl Accounts for InProcess {
     }
 
     async fn health(&self) -> Result<(), AccountsError> {
-        Ok(())
+        let failing = self.journal.as_ref().is_some_and(JournalWriter::is_failing);
+        let dependency = "journal";
+        if failing {
+            Err(AccountsError::Unavailable { dependency })
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -182,6 +236,7 @@ impl State {
         })?;
         self.memos
             .insert(Arc::clone(request_id), Arc::clone(&request.memo));
+        self.note_reserved(request, reservation.amount());
         let warnings = warnings(request, &states, reservation.would_refuse());
         let granted = self.grant(request, &reservation, warnings);
         Ok(Attempt::Granted(granted))
@@ -216,7 +271,10 @@ impl State {
         let settled = self.budgets.settle_each(held, cost);
         self.ended(settlement);
         match settled {
-            budget::Settlement::Charged(charge) => Settled::Charged(charge),
+            budget::Settlement::Charged(charge) => {
+                self.note_sheets(&charge.accounts);
+                Settled::Charged(charge)
+            }
             budget::Settlement::Already => Settled::Already,
         }
     }
@@ -230,6 +288,7 @@ impl State {
         let cost = |account: &AccountId| settlement.cost_of(account, NanoDollars::ZERO);
         let charge: Charge = self.budgets.charge(budgets, cost);
         self.ended(settlement);
+        self.note_sheets(&charge.accounts);
         Settled::Charged(charge)
     }
 
@@ -239,19 +298,32 @@ impl State {
         self.usual.note(&settlement.model, settlement.output_tokens);
         self.settled.insert(request_id, settlement.now);
         self.memos.remove(request_id);
+        self.note(|| Entry::Settled {
+            request_id: Arc::clone(request_id),
+            at: settlement.now,
+        });
     }
 
     fn release(&mut self, request_id: &str) {
         self.limits.retract(request_id);
         if let Some(held) = self.budgets.find(request_id) {
+            let request_id = Arc::clone(held.request_id());
             self.budgets.release(held);
-            self.memos.remove(request_id);
+            self.memos.remove(&request_id);
+            self.note(|| Entry::Released { request_id });
         }
     }
 
     fn expire(&mut self, now: UnixMillis) -> Vec<Unsettled> {
         self.limits.expire(now);
         let expired = self.budgets.expire(now);
+        for expired in &expired {
+            self.note(|| Entry::Expired {
+                request_id: Arc::clone(&expired.request_id),
+                due: now.plus(budget::LATE_MS),
+            });
+            self.note_sheets(&expired.accounts);
+        }
         self.budgets.forget_ended(now);
         self.limits.forget_idle(now);
         let unsettled = |expired: budget::Expired| Unsettled {
@@ -261,6 +333,63 @@ impl State {
             crossed: expired.crossed,
         };
         expired.into_iter().map(unsettled).collect()
+    }
+}
+
+/// The journal.
+impl State {
+    fn restore(restored: Restored) -> Self {
+        let mut state = Self::default();
+        for sheet in restored.sheets {
+            state.budgets.restore_sheet(sheet);
+        }
+        for held in restored.open {
+            state.memos.insert(Arc::clone(&held.request_id), held.memo);
+            state.budgets.restore_reservation(
+                &held.request_id,
+                held.amount,
+                held.accounts,
+                held.due,
+            );
+        }
+        for held in restored.charged {
+            let (id, amount) = (&held.request_id, held.amount);
+            state
+                .budgets
+                .restore_charged(id, amount, held.accounts, held.due);
+        }
+        for (request_id, at) in restored.settled {
+            state.settled.insert(&request_id, at);
+        }
+        state
+    }
+
+    /// Notes what happened, in its order: the caller holds the lock.
+    fn note(&self, entry: impl FnOnce() -> Entry) {
+        if let Some(journal) = &self.journal {
+            journal.note(entry());
+        }
+    }
+
+    fn note_reserved(&self, request: &AdmitRequest, amount: NanoDollars) {
+        if request.budgets.is_empty() {
+            return;
+        }
+        self.note(|| {
+            Entry::Reserved(Held {
+                request_id: Arc::clone(&request.request_id),
+                amount,
+                due: request.expires_at,
+                accounts: request.budgets.iter().map(BudgetRef::at).collect(),
+                memo: Arc::clone(&request.memo),
+            })
+        });
+    }
+
+    fn note_sheets(&self, accounts: &[AccountWindow]) {
+        for sheet in accounts.iter().filter_map(|at| self.budgets.sheet(at)) {
+            self.note(|| Entry::Sheet(sheet));
+        }
     }
 }
 

@@ -10,8 +10,10 @@
 
 #[cfg(test)]
 pub(crate) mod contract;
+mod journal;
 mod line;
 mod memory;
+mod reconcile;
 mod usual;
 
 use std::fmt;
@@ -25,8 +27,10 @@ use dragoman_policy::{
 use dragoman_proto::{ApiError, ErrorKind};
 use tonic::async_trait;
 
+pub use journal::{JournalError, JournalGuard};
 pub use line::WaitOptions;
 pub use memory::InProcess;
+pub use reconcile::reconcile;
 
 /// Where budgets and limits are kept. Every backend passes the same contract suite.
 #[async_trait]
