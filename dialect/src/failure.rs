@@ -127,7 +127,7 @@ fn contains(text: &str, phrase: &str) -> bool {
 /// The text without what looks like a key, a URL or an account, and not longer than a screen.
 pub(crate) fn scrub(text: &str) -> String {
     let mut clean = String::with_capacity(text.len().min(MAX_MESSAGE));
-    let mut after_bearer = false;
+    let mut announced = false;
     for word in text.split_inclusive(|c: char| c.is_whitespace() || "\"'`()[]{}<>,;=".contains(c)) {
         if clean.len() + word.len() > MAX_MESSAGE {
             clean.push('…');
@@ -136,8 +136,8 @@ pub(crate) fn scrub(text: &str) -> String {
         let body = word.trim_end_matches(|c: char| {
             c.is_whitespace() || c.is_ascii_punctuation() && c != '*' && c != '-' && c != '_'
         });
-        let secret = after_bearer && !body.is_empty() || is_secret(body);
-        after_bearer = body.eq_ignore_ascii_case("bearer") || after_bearer && body.is_empty();
+        let secret = announced && !body.is_empty() || is_secret(body);
+        announced = announces(word, body) || announced && body.is_empty();
         if secret {
             clean.push_str("[removed]");
             clean.push_str(word.get(body.len()..).unwrap_or_default());
@@ -146,6 +146,14 @@ pub(crate) fn scrub(text: &str) -> String {
         }
     }
     clean
+}
+
+/// Whether what follows a word is a key or an account: `Bearer x`, `org: x`.
+fn announces(word: &str, body: &str) -> bool {
+    const LABELS: [&str; 5] = ["org", "organization", "account", "project", "workspace"];
+    let is_label = word.trim_end().ends_with(':');
+    body.eq_ignore_ascii_case("bearer")
+        || is_label && LABELS.iter().any(|label| body.eq_ignore_ascii_case(label))
 }
 
 /// Whether a word begins like a key, a URL or an account (or has a part that does, as in

@@ -44,6 +44,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// Envoy's own limits (1024 requests, 3 retries at once) are not ours: limits are the service's.
 const NO_LIMIT: u32 = 1_000_000;
 
+/// What tells a deployment's timed cluster from its other one. No id holds a `/`.
+const TIMED: &str = "/timed";
+
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /// The cluster of a deployment.
@@ -51,9 +54,35 @@ pub fn cluster_name(deployment: &str) -> String {
     format!("dragoman/{deployment}")
 }
 
-/// The cluster of `upstream`.
-pub(crate) fn cluster(upstream: &Upstream, topology: &Topology) -> Cluster {
-    let name = cluster_name(&upstream.config.deployment);
+/// The cluster of a deployment for requests that must end within its own timeout.
+pub fn timed_cluster_name(deployment: &str) -> String {
+    format!("dragoman/{deployment}{TIMED}")
+}
+
+/// The deployment of a cluster; `None` for a cluster that is none of a deployment.
+pub fn deployment_of(cluster: &str) -> Option<&str> {
+    let name = cluster.strip_prefix("dragoman/")?;
+    Some(name.strip_suffix(TIMED).unwrap_or(name)).filter(|id| !id.is_empty())
+}
+
+/// The clusters of `upstream`: a second one where it has a timeout of its own. Envoy has one timeout
+/// for all attempts of a request; the bound of a cluster is the attempt's own. It bounds the whole
+/// answer, so streams never go there.
+pub(crate) fn clusters(upstream: &Upstream, topology: &Topology) -> Vec<Cluster> {
+    let id = &upstream.config.deployment;
+    let timed = upstream
+        .timeout
+        .map(|timeout| cluster(timed_cluster_name(id), Some(timeout), upstream, topology));
+    let plain = cluster(cluster_name(id), None, upstream, topology);
+    std::iter::once(plain).chain(timed).collect()
+}
+
+fn cluster(
+    name: String,
+    timeout: Option<Duration>,
+    upstream: &Upstream,
+    topology: &Topology,
+) -> Cluster {
     let endpoint = &upstream.endpoint;
     let is_address = endpoint.host.parse::<IpAddr>().is_ok();
     let discovery = if is_address {
@@ -73,7 +102,7 @@ pub(crate) fn cluster(upstream: &Upstream, topology: &Topology) -> Cluster {
         transport_socket: endpoint.tls.then(|| tls(&endpoint.host, &topology.ca_file)),
         typed_extension_protocol_options: HashMap::from([(
             HTTP_OPTIONS.to_owned(),
-            pack_any(http_options(upstream, topology)),
+            pack_any(http_options(upstream, timeout, topology)),
         )]),
         name,
         ..Cluster::default()
@@ -133,7 +162,11 @@ fn unlimited() -> CircuitBreakers {
 }
 
 /// HTTP/2 where a TLS provider offers it, HTTP/1.1 otherwise; and the filters of the attempt.
-fn http_options(upstream: &Upstream, topology: &Topology) -> HttpProtocolOptions {
+fn http_options(
+    upstream: &Upstream,
+    timeout: Option<Duration>,
+    topology: &Topology,
+) -> HttpProtocolOptions {
     let protocol = if upstream.endpoint.tls {
         UpstreamProtocolOptions::AutoConfig(AutoHttpConfig {
             http_protocol_options: Some(Http1ProtocolOptions::default()),
@@ -150,6 +183,7 @@ fn http_options(upstream: &Upstream, topology: &Topology) -> HttpProtocolOptions
     HttpProtocolOptions {
         common_http_protocol_options: Some(CommonOptions {
             idle_timeout: Some(any::duration(IDLE_TIMEOUT)),
+            max_stream_duration: timeout.map(any::duration),
             ..CommonOptions::default()
         }),
         http_filters: filters::upstream(upstream, &topology.filter),

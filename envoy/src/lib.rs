@@ -16,7 +16,7 @@ mod snapshot;
 mod topology;
 
 pub use bootstrap::bootstrap;
-pub use cluster::cluster_name;
+pub use cluster::{cluster_name, deployment_of, timed_cluster_name};
 pub use snapshot::{Resource, ResourceType, Snapshot};
 pub use topology::{
     Address, Credential, Endpoint, FilterModule, Listeners, Services, TlsCertificate, Topology,

@@ -156,9 +156,9 @@ fn filter(cause: &Cause) -> AccessLogFilter {
 }
 
 /// The client speaks Anthropic's API: by its path until the request is admitted, by the admission
-/// from then on (the upstream filter rewrites the path).
+/// from then on, because the upstream filter rewrites the path to the provider's.
 fn anthropic_client() -> AccessLogFilter {
-    let path = FilterSpecifier::HeaderFilter(HeaderFilter {
+    let path = specifier(FilterSpecifier::HeaderFilter(HeaderFilter {
         header: Some(HeaderMatcher {
             name: ":path".to_owned(),
             header_match_specifier: Some(HeaderMatchSpecifier::StringMatch(StringMatcher {
@@ -170,27 +170,34 @@ fn anthropic_client() -> AccessLogFilter {
             })),
             ..HeaderMatcher::default()
         }),
-    });
-    let admission = FilterSpecifier::MetadataFilter(MetadataFilter {
+    }));
+    // no request id is empty, so this is true exactly where there is none
+    let not_admitted = admission(Admission::REQUEST_ID_FIELD, "", true);
+    let admitted = admission(Admission::CLIENT_FIELD, Admission::ANTHROPIC, false);
+    specifier(FilterSpecifier::OrFilter(OrFilter {
+        filters: vec![and(path, not_admitted), admitted],
+    }))
+}
+
+/// Whether the admission's `field` is `value`; `otherwise` when there is no such field.
+fn admission(field: &str, value: &str, otherwise: bool) -> AccessLogFilter {
+    specifier(FilterSpecifier::MetadataFilter(MetadataFilter {
         matcher: Some(MetadataMatcher {
             filter: names::ADMISSION_NAMESPACE.to_owned(),
             path: vec![metadata_matcher::PathSegment {
                 segment: Some(metadata_matcher::path_segment::Segment::Key(
-                    Admission::CLIENT_FIELD.to_owned(),
+                    field.to_owned(),
                 )),
             }],
             value: Some(ValueMatcher {
                 match_pattern: Some(value_matcher::MatchPattern::StringMatch(StringMatcher {
-                    match_pattern: Some(MatchPattern::Exact(Admission::ANTHROPIC.to_owned())),
+                    match_pattern: Some(MatchPattern::Exact(value.to_owned())),
                     ..StringMatcher::default()
                 })),
             }),
             invert: false,
         }),
-        match_if_key_not_found: Some(BoolValue { value: false }),
-    });
-    specifier(FilterSpecifier::OrFilter(OrFilter {
-        filters: vec![specifier(path), specifier(admission)],
+        match_if_key_not_found: Some(BoolValue { value: otherwise }),
     }))
 }
 

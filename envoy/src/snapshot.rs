@@ -73,7 +73,7 @@ impl Snapshot {
         let upstreams = topology
             .upstreams
             .iter()
-            .map(|up| cluster::cluster(up, topology));
+            .flat_map(|up| cluster::clusters(up, topology));
         let clusters = upstreams.chain([cluster::nowhere(route::NOWHERE)]);
         Self {
             clusters: Resources::new(clusters, |cluster| &cluster.name),

@@ -87,6 +87,8 @@ pub struct Upstream {
     pub endpoint: Endpoint,
     /// The provider's key; none when the provider wants none, or none is configured.
     pub credential: Option<Credential>,
+    /// How long a whole answer may take, where that is less than a request's other attempts have.
+    pub timeout: Option<Duration>,
 }
 
 /// Where a provider is.

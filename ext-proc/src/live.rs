@@ -36,6 +36,8 @@ pub struct Served {
     pub timeout: Duration,
     /// Time for the first token of a stream.
     pub stream_timeout: Duration,
+    /// Its own timeout for a whole answer, where other attempts of a request may have longer.
+    pub bound: Option<Duration>,
     /// Requests that it may have in flight.
     pub max_parallel_requests: Option<u32>,
     /// What it charges; for a wildcard deployment only what the configuration sets.
@@ -130,9 +132,22 @@ fn served(
             .map_or(1, |group| group.deployments.len()),
         timeout,
         stream_timeout: stream.unwrap_or(timeout),
+        bound: deployment
+            .timeout
+            .filter(|own| *own < longest_timeout(config)),
         max_parallel_requests: deployment.max_parallel_requests,
         price: charged(deployment, table)?,
     })
+}
+
+/// The longest time that any attempt has, for an answer or for a stream's first token.
+pub(crate) fn longest_timeout(config: &Config) -> Duration {
+    let router = [Some(config.router.timeout), config.router.stream_timeout];
+    let own = config
+        .deployments
+        .iter()
+        .flat_map(|d| [d.timeout, d.stream_timeout]);
+    own.chain(router).flatten().max().unwrap_or_default()
 }
 
 /// What the configuration says that `deployment` charges, else what the table says.

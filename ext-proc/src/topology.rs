@@ -7,7 +7,7 @@ use dragoman_config::{Deployment, Scheme};
 use dragoman_envoy::{Credential, Endpoint, FilterModule, Listeners, Services, Topology, Upstream};
 use dragoman_proto::UpstreamConfig;
 
-use crate::live::Live;
+use crate::live::{Live, longest_timeout};
 
 /// A stream may be silent for this long beyond the longest timeout of a deployment.
 const IDLE_MARGIN: Duration = Duration::from_secs(30);
@@ -24,27 +24,23 @@ pub(crate) struct Surroundings {
 /// The topology of `live` in its surroundings.
 pub(crate) fn topology(live: &Live, around: &Surroundings) -> Topology {
     let config = &live.config;
-    let longest = config
-        .deployments
-        .iter()
-        .filter_map(|d| d.timeout.max(d.stream_timeout))
-        .max();
-    let longest = longest
-        .max(config.router.stream_timeout)
-        .max(Some(config.router.timeout));
     Topology {
         listeners: around.listeners.clone(),
         services: around.services.clone(),
         filter: around.filter.clone(),
-        upstreams: config.deployments.iter().filter_map(upstream).collect(),
+        upstreams: config
+            .deployments
+            .iter()
+            .filter_map(|deployment| upstream(deployment, live))
+            .collect(),
         root_path: config.server.root_path.clone(),
         max_body_bytes: u32::try_from(config.server.max_body_bytes).unwrap_or(u32::MAX),
-        idle_timeout: longest.unwrap_or_default() + IDLE_MARGIN,
+        idle_timeout: longest_timeout(config) + IDLE_MARGIN,
         ca_file: around.ca_file.clone(),
     }
 }
 
-fn upstream(deployment: &Deployment) -> Option<Upstream> {
+fn upstream(deployment: &Deployment, live: &Live) -> Option<Upstream> {
     let (dialect, endpoint) = deployment.upstream()?;
     let tls = endpoint.scheme == Scheme::Https;
     let credential = deployment
@@ -73,5 +69,6 @@ fn upstream(deployment: &Deployment) -> Option<Upstream> {
             port: endpoint.port,
         },
         credential,
+        timeout: live.served(deployment.id.as_str())?.bound,
     })
 }

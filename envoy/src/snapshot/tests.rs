@@ -36,6 +36,7 @@ fn upstream(deployment: &str, tls: bool, host: &str) -> Upstream {
             header: "authorization".into(),
             value: KEY.into(),
         }),
+        timeout: None,
     }
 }
 
@@ -149,4 +150,23 @@ fn every_route_to_a_provider_picks_its_cluster_again_on_a_retry() {
         }
     }
     assert_eq!(providers, 2);
+}
+
+#[test]
+fn a_deployment_with_a_timeout_of_its_own_has_a_cluster_that_bounds_an_attempt() {
+    let timed = Upstream {
+        timeout: Some(Duration::from_secs(5)),
+        ..upstream("a", true, "api.test")
+    };
+    let snapshot = Snapshot::build(&topology(vec![timed, upstream("b", true, "api.test")]));
+    let names = snapshot
+        .resources(ResourceType::Cluster)
+        .iter()
+        .map(|r| r.name.as_str());
+    let names: Vec<_> = names.filter(|name| name.starts_with("dragoman/")).collect();
+    assert_eq!(names, ["dragoman/a", "dragoman/a/timed", "dragoman/b"]);
+    for name in names {
+        let deployment = crate::deployment_of(name).unwrap();
+        assert!(["a", "b"].contains(&deployment), "{deployment}");
+    }
 }

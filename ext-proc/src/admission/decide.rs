@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use dragoman_envoy::timed_cluster_name;
 use dragoman_policy::plan::{Attempt, Plan, Wishes};
 use dragoman_policy::{Credential, NoPlan, Principal, Refusal};
 use dragoman_proto::{Admission, ApiError, ClientDialect, ErrorKind, Facts, Operation, names};
@@ -141,6 +142,7 @@ fn admitted(
     now_ms: u64,
 ) -> Admitted {
     let attempts = &plan.attempts;
+    let clusters = clusters(live, &facts, attempts);
     let attempt_timeout = attempt_timeout(live, &facts, attempts);
     let count = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
     let waiting = attempt_timeout.saturating_mul(count);
@@ -173,10 +175,24 @@ fn admitted(
             captured,
             fallbacks,
         },
-        plan: plan.to_proto(),
+        plan: dragoman_proto::Plan { clusters },
         attempt_timeout,
         total_timeout,
     }
+}
+
+/// The cluster of each attempt: the one that bounds a whole answer, where a deployment has one and
+/// the client sets no time of its own.
+fn clusters(live: &Live, facts: &Facts, attempts: &[Attempt]) -> Vec<String> {
+    let bounded = !facts.stream && facts.overrides.timeout_ms.is_none();
+    let cluster = |attempt: &Attempt| {
+        let bound = live.served(&attempt.deployment).and_then(|s| s.bound);
+        match bound.filter(|_| bounded) {
+            Some(_) => timed_cluster_name(&attempt.deployment),
+            None => attempt.cluster.to_string(),
+        }
+    };
+    attempts.iter().map(cluster).collect()
 }
 
 /// The longest time that any deployment of the plan allows, or what the client asks for.

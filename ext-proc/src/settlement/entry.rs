@@ -8,7 +8,7 @@ use envoy_types::pb::google::protobuf::value::Kind;
 use envoy_types::pb::google::protobuf::{Any, BytesValue, Duration, Timestamp};
 use prost::Message;
 
-use super::deployment_of;
+use dragoman_envoy::deployment_of;
 
 /// The end of an admitted request, as the connection manager's log tells it.
 #[derive(Debug, Clone, PartialEq)]

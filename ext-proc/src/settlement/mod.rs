@@ -7,7 +7,6 @@
 //! its entries neither metadata nor filter state, so they cannot be joined to a request, but they
 //! tell at once how a deployment fares, while a request that failed over may go on for minutes.
 
-mod cluster;
 mod entry;
 mod live;
 mod measure;
@@ -23,7 +22,6 @@ use dragoman_proto::{Admission, Usage};
 
 use crate::ledger::{Record, Target};
 
-pub use cluster::deployment_of;
 pub use entry::{Failure, Malformed, RequestEntry, UpstreamAttempt};
 pub use live::{LivePricing, RoutingObserver};
 pub use measure::describe;
