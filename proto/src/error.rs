@@ -33,6 +33,8 @@ pub enum ErrorKind {
     MethodNotAllowed,
     /// 408: the client was too slow, or the provider answered so.
     RequestTimeout,
+    /// 409: what is to be made exists.
+    Conflict,
     /// 413: the body is over the cap.
     TooLarge,
     /// 415: a content type or encoding that is not read here.
@@ -61,6 +63,7 @@ impl ErrorKind {
             Self::ModelNotFound | Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
+            Self::Conflict => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMedia => 415,
             Self::RateLimit | Self::InsufficientQuota => 429,
@@ -80,6 +83,7 @@ impl ErrorKind {
             | Self::ModelNotFound
             | Self::NotFound
             | Self::MethodNotAllowed
+            | Self::Conflict
             | Self::TooLarge
             | Self::UnsupportedMedia => "invalid_request_error",
             Self::Authentication => "authentication_error",
@@ -99,6 +103,7 @@ impl ErrorKind {
             | Self::ContextLength
             | Self::ContentPolicy
             | Self::MethodNotAllowed
+            | Self::Conflict
             | Self::UnsupportedMedia => "invalid_request_error",
             Self::Authentication => "authentication_error",
             Self::PermissionDenied => "permission_error",
@@ -128,6 +133,7 @@ impl ErrorKind {
             | Self::PermissionDenied
             | Self::NotFound
             | Self::MethodNotAllowed
+            | Self::Conflict
             | Self::UnsupportedMedia
             | Self::Internal => None,
         }

@@ -1,11 +1,14 @@
 //! Who calls an endpoint.
 
-use axum::extract::FromRequestParts;
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use dragoman_policy::{Credential, Principal, Refusal};
 
 use super::{Api, Failure};
+use crate::authority::Authority;
 
 /// The holder of a valid key.
 #[derive(Debug, Clone)]
@@ -15,20 +18,35 @@ pub struct Caller(pub Principal);
 #[derive(Debug, Clone)]
 pub struct Master(pub Principal);
 
-impl FromRequestParts<Api> for Caller {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
-        let credential = credential(&parts.headers)?;
-        Ok(Self(api.authority.authenticate(&credential).await?))
+impl FromRef<Api> for Arc<dyn Authority> {
+    fn from_ref(api: &Api) -> Self {
+        Self::clone(&api.authority)
     }
 }
 
-impl FromRequestParts<Api> for Master {
+impl<S> FromRequestParts<S> for Caller
+where
+    S: Send + Sync,
+    Arc<dyn Authority>: FromRef<S>,
+{
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
-        let Caller(principal) = Caller::from_request_parts(parts, api).await?;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let credential = credential(&parts.headers)?;
+        let authority = Arc::<dyn Authority>::from_ref(state);
+        Ok(Self(authority.authenticate(&credential).await?))
+    }
+}
+
+impl<S> FromRequestParts<S> for Master
+where
+    S: Send + Sync,
+    Arc<dyn Authority>: FromRef<S>,
+{
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let Caller(principal) = Caller::from_request_parts(parts, state).await?;
         if principal.is_master {
             Ok(Self(principal))
         } else {

@@ -8,6 +8,7 @@ mod cors;
 mod error;
 mod health;
 mod info;
+pub mod manage;
 mod metrics;
 mod models;
 mod page;

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tonic::async_trait;
 
-use super::{Grant, KeyStore, StoreError};
+use super::{Grant, KeyStore, Profile, StoreError};
 use crate::authority::{Authority, AuthorityError, Unavailable};
 use crate::clock;
 
@@ -59,7 +59,8 @@ impl StoreAuthority {
         Self::at(master, store, clock::now_ms)
     }
 
-    fn at(master: KeyHash, store: Arc<dyn KeyStore>, now: fn() -> u64) -> Self {
+    /// The same with another clock.
+    pub(crate) fn at(master: KeyHash, store: Arc<dyn KeyStore>, now: fn() -> u64) -> Self {
         Self {
             master,
             store,
@@ -218,8 +219,8 @@ fn principal(grant: &Grant) -> Principal {
     let team = grant.team.as_ref().map(|team| &team.profile);
     let mut aliases = team.map(|team| team.aliases.clone()).unwrap_or_default();
     aliases.extend(key.profile.aliases.clone());
-    let mut tags = key.profile.tags.clone();
-    tags.extend(team.iter().flat_map(|team| team.tags.iter().cloned()));
+    let profiles = [Some(&key.profile), team];
+    let mut tags: Vec<String> = profiles.into_iter().flatten().flat_map(tags_of).collect();
     let mut seen = std::collections::HashSet::new();
     tags.retain(|tag| seen.insert(tag.clone()));
     Principal {
@@ -232,6 +233,20 @@ fn principal(grant: &Grant) -> Principal {
         holders: holders(grant),
         is_master: false,
     }
+}
+
+/// The tags of a profile: also those in its metadata, where LiteLLM's clients put them.
+fn tags_of(profile: &Profile) -> impl Iterator<Item = String> {
+    let in_metadata = profile
+        .metadata
+        .get("tags")
+        .and_then(|tags| tags.as_array());
+    let in_metadata = in_metadata
+        .into_iter()
+        .flatten()
+        .filter_map(|tag| tag.as_str());
+    let own = profile.tags.iter().map(String::as_str);
+    own.chain(in_metadata).map(str::to_owned)
 }
 
 /// The key's models, within those of its team. A key without a team is within those of its user:

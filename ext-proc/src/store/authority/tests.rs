@@ -269,7 +269,13 @@ async fn a_key_carries_its_tags_and_its_team_s() {
     team.profile.tags = named(&["prod", "eu"]);
     let mut key = in_team("sk-1");
     key.profile.tags = named(&["app", "prod"]);
+    key.profile
+        .metadata
+        .insert("tags".into(), serde_json::json!(["meta", "app"]));
     scene.store.add_team(&team).await.unwrap();
     scene.store.add_key(&key).await.unwrap();
-    assert_eq!(scene.ask("sk-1").await.unwrap().tags, ["app", "prod", "eu"]);
+    assert_eq!(
+        scene.ask("sk-1").await.unwrap().tags,
+        ["app", "prod", "meta", "eu"]
+    );
 }
