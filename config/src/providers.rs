@@ -212,12 +212,33 @@ const fn later(
     row
 }
 
+/// OpenAI's API on Azure, where each has an address of their own.
+const fn azure(prefix: &'static str) -> Provider {
+    let dialect = Some(Dialect::Azure);
+    let mut row = provider(prefix, dialect, "", &["AZURE_API_BASE"], &["AZURE_API_KEY"]);
+    row.header = KeyHeader::ApiKey;
+    row
+}
+
+/// Cohere's API. Its paths begin with the version, which does not belong to the base.
+const fn cohere(prefix: &'static str) -> Provider {
+    let mut row = provider(
+        prefix,
+        None,
+        "https://api.cohere.com",
+        &["COHERE_API_BASE"],
+        &["COHERE_API_KEY", "CO_API_KEY"],
+    );
+    row.base_path = BasePath::Root;
+    row
+}
+
 /// Ollama's own API: a base with `/v1` means the server's root.
 const fn ollama(prefix: &'static str) -> Provider {
-    let mut row = later(
+    let mut row = provider(
         prefix,
+        Some(Dialect::Ollama),
         "http://localhost:11434",
-        KeyHeader::Bearer,
         &["OLLAMA_API_BASE"],
         &["OLLAMA_API_KEY"],
     );
@@ -304,11 +325,11 @@ static PROVIDERS: &[Provider] = &[
     later("bedrock_converse", "", KeyHeader::Bearer, &[], &[]).keyless(),
     later("sagemaker", "", KeyHeader::Bearer, &[], &[]).keyless(),
     later("sagemaker_chat", "", KeyHeader::Bearer, &[], &[]).keyless(),
-    later("azure", "", KeyHeader::ApiKey, &["AZURE_API_BASE"], &["AZURE_API_KEY"]),
-    later("azure_text", "", KeyHeader::ApiKey, &["AZURE_API_BASE"], &["AZURE_API_KEY"]),
+    azure("azure"),
+    azure("azure_text"),
     later("azure_ai", "", KeyHeader::ApiKey, &["AZURE_AI_API_BASE"], &["AZURE_AI_API_KEY"]),
-    later("cohere", "https://api.cohere.com", KeyHeader::Bearer, &["COHERE_API_BASE"], &["COHERE_API_KEY", "CO_API_KEY"]),
-    later("cohere_chat", "https://api.cohere.com", KeyHeader::Bearer, &["COHERE_API_BASE"], &["COHERE_API_KEY", "CO_API_KEY"]),
+    cohere("cohere"),
+    cohere("cohere_chat"),
     later("huggingface", "https://router.huggingface.co", KeyHeader::Bearer, &["HF_API_BASE"], &["HF_TOKEN", "HUGGINGFACE_API_KEY"]),
     later("replicate", "https://api.replicate.com", KeyHeader::Bearer, &["REPLICATE_API_BASE"], &["REPLICATE_API_KEY", "REPLICATE_API_TOKEN"]),
     later("watsonx", "", KeyHeader::Bearer, &["WATSONX_API_BASE", "WATSONX_URL"], &["WATSONX_APIKEY", "WATSONX_API_KEY"]),

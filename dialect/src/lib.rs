@@ -19,6 +19,7 @@
 )]
 
 mod anthropic;
+mod azure;
 mod client;
 pub mod edge;
 mod failure;

@@ -4,6 +4,7 @@ use dragoman_proto::{ApiError, Dialect, ErrorKind, Operation, UpstreamConfig};
 
 use crate::{
     anthropic::Anthropic,
+    azure::Azure,
     failure::{Failure, ProviderError},
     framing::Framer,
     meter::Meter,
@@ -61,6 +62,7 @@ pub(crate) fn provider(dialect: Dialect) -> Result<&'static dyn ProviderDialect,
         Dialect::OpenAi => Ok(&OpenAi),
         Dialect::Anthropic => Ok(&Anthropic),
         Dialect::Ollama => Ok(&Ollama),
+        Dialect::Azure => Ok(&Azure),
         _ => Err(ApiError::new(
             ErrorKind::Internal,
             "this filter does not know the deployment's dialect",

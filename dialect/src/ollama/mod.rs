@@ -12,7 +12,7 @@ mod response;
 mod schema;
 mod stream;
 
-use dragoman_proto::{ApiError, Operation};
+use dragoman_proto::{ApiError, Operation, UpstreamConfig};
 
 use crate::{
     failure::{Failure, ProviderError},
@@ -27,7 +27,23 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Ollama;
 
+/// Parts of the names of models that think; the server refuses to let others.
+const REASONING: [&str; 8] = [
+    "gpt-oss",
+    "deepseek-r1",
+    "deepseek-v3",
+    "qwen3",
+    "qwq",
+    "magistral",
+    "thinking",
+    "reason",
+];
+
 impl ProviderDialect for Ollama {
+    fn reasons(&self, config: &UpstreamConfig) -> bool {
+        REASONING.iter().any(|part| config.model.contains(part))
+    }
+
     fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError> {
         match call.admission.operation {
             Operation::ChatCompletions => request::translate(call),

@@ -1,6 +1,6 @@
 //! Requests towards OpenAI-compatible providers: the client's object with a few members changed.
 
-use dragoman_proto::{ApiError, ErrorKind, Operation};
+use dragoman_proto::{ApiError, Dialect, ErrorKind, Operation, UpstreamConfig};
 
 use crate::{
     edge,
@@ -64,7 +64,7 @@ fn limit_chat(request: &mut Object<'_>, call: &Call<'_>) {
     let renamed = match config.quirks.max_tokens_field.as_deref() {
         Some(MAX_TOKENS) => Some((MAX_COMPLETION_TOKENS, MAX_TOKENS)),
         Some(MAX_COMPLETION_TOKENS) => Some((MAX_TOKENS, MAX_COMPLETION_TOKENS)),
-        _ if chat && config.provider == "openai" && is_reasoning(&config.model) => {
+        _ if chat && is_openai_s_own(config) && is_reasoning(&config.model) => {
             Some((MAX_TOKENS, MAX_COMPLETION_TOKENS))
         }
         _ => None,
@@ -104,6 +104,11 @@ fn limit(request: &mut Object<'_>, field: &str, call: &Call<'_>) {
         Some(wanted) if wanted <= cap => {}
         _ => request.set(field, &cap),
     }
+}
+
+/// Whether these are OpenAI's own models, by the names that tell them apart.
+fn is_openai_s_own(config: &UpstreamConfig) -> bool {
+    config.provider == "openai" || config.dialect == Dialect::Azure
 }
 
 /// OpenAI's reasoning models, which refuse `max_tokens` from OpenAI itself.

@@ -129,7 +129,6 @@ impl ChunkStream {
                 "a chunk of the stream has no `choices`",
             ));
         }
-        self.name(&chunk);
         if let Some(raw) = chunk.usage.take()
             && let Some(usage) = read_usage(raw)
         {
@@ -142,6 +141,7 @@ impl ChunkStream {
         if choices.is_empty() && chunk.rest.names().all(is_frame) {
             return Ok(());
         }
+        self.name(&chunk);
         for choice in &mut choices {
             // Some imitators write an empty reason until there is one.
             choice.finish_reason = choice.finish_reason.filter(|reason| !reason.is_empty());
@@ -220,7 +220,12 @@ fn write<'a>(mut chunk: Chunk<'a>, frame: &'a StreamFrame, meaningful: bool, sin
 fn is_frame(name: &str) -> bool {
     matches!(
         name,
-        "system_fingerprint" | "service_tier" | "x_groq" | "obfuscation" | "provider"
+        "system_fingerprint"
+            | "service_tier"
+            | "x_groq"
+            | "obfuscation"
+            | "provider"
+            | "prompt_filter_results"
     )
 }
 

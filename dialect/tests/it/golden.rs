@@ -7,7 +7,7 @@ use dragoman_proto::ClientDialect;
 use crate::support::{DIALECTS, JSON, answer, chat, context, fixtures, pretty};
 
 /// Deployments whose requests stand side by side in one snapshot, and what its name begins with.
-const GROUPS: [(&str, &[&str]); 2] = [
+const GROUPS: [(&str, &[&str]); 3] = [
     (
         "request",
         &[
@@ -19,6 +19,7 @@ const GROUPS: [(&str, &[&str]); 2] = [
         ],
     ),
     ("request__ollama", &["ollama", "ollama-levels"]),
+    ("request__azure", &["azure", "azure-reasoning"]),
 ];
 
 #[test]

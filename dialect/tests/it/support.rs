@@ -12,7 +12,7 @@ pub(crate) const SSE: &str = "text/event-stream; charset=utf-8";
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const NDJSON: &str = "application/x-ndjson";
 /// The dialects that answers and streams come in; each has folders of fixtures.
-pub(crate) const DIALECTS: [&str; 3] = ["openai", "anthropic", "ollama"];
+pub(crate) const DIALECTS: [&str; 4] = ["openai", "anthropic", "ollama", "azure"];
 
 /// The content type of a dialect's streams.
 pub(crate) fn stream_type(dialect: &str) -> &'static str {
@@ -32,6 +32,8 @@ pub(crate) fn deployment(name: &str) -> UpstreamConfig {
         "anthropic-new" => (Dialect::Anthropic, "claude-opus-4-7", "/proxy/v1"),
         "ollama" => (Dialect::Ollama, "llama3.2", "/v1"),
         "ollama-levels" => (Dialect::Ollama, "gpt-oss:20b", ""),
+        "azure" => (Dialect::Azure, "gpt-4o", ""),
+        "azure-reasoning" => (Dialect::Azure, "o4-mini", "/openai/v1"),
         other => unreachable!("no deployment {other}"),
     };
     let quirks = if name == "groq" {
@@ -50,7 +52,7 @@ pub(crate) fn deployment(name: &str) -> UpstreamConfig {
         model: model.into(),
         authority: "provider.test".into(),
         base_path: base_path.into(),
-        api_version: None,
+        api_version: (name == "azure").then(|| "2024-10-21".into()),
         defaults: serde_json::Map::new(),
         drop_params: false,
         quirks,
