@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use dragoman_proto::ApiError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::json;
+use crate::json::{self, Object};
 
 /// A message.
 #[derive(Debug, Serialize)]
@@ -16,7 +16,7 @@ pub(super) struct Message<'a> {
     pub(super) tool_call_id: Option<Cow<'a, str>>,
     pub(super) content: Option<Content<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) thinking_blocks: Vec<&'a RawValue>,
+    pub(super) thinking_blocks: Vec<Cow<'a, RawValue>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) tool_calls: Vec<ToolCall<'a>>,
 }
@@ -236,6 +236,22 @@ pub(super) fn content<'a>(parts: Vec<Part<'a>>, separator: &str) -> Option<Conte
 /// Plain text as a JSON string.
 pub(super) fn text<'a>(plain: &str) -> Option<Cow<'a, RawValue>> {
     serde_json::value::to_raw_value(plain).ok().map(Cow::Owned)
+}
+
+/// Reads a member of a client's request; the error names it, and never quotes what stands there.
+pub(super) fn read<'a, T: Deserialize<'a>>(
+    request: &'a Object<'_>,
+    name: &str,
+) -> Result<Option<T>, ApiError> {
+    request
+        .some(name)
+        .map(|raw: &'a RawValue| {
+            serde_json::from_str(raw.get()).map_err(|error| {
+                let column = error.column();
+                invalid(name, &format!("is not readable at column {column}"))
+            })
+        })
+        .transpose()
 }
 
 /// The error of a request's member.

@@ -21,6 +21,7 @@ use crate::{
 use blocks::Blocks;
 use reply::Reply;
 use responses::Echo;
+pub(crate) use responses::failure_event;
 
 /// What a client speaks that is told from the hub's answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,9 +128,9 @@ pub(crate) fn answer(
         return Ok(answer);
     }
     let reply = Reply::read(context, &answer)?;
-    Ok(match &context.client {
+    match &context.client {
         Client::Messages => messages::answer(context, &reply, usage),
-        Client::Responses(echo) => responses::answer(context, echo, &reply, usage),
-        Client::Hub => Vec::new(),
-    })
+        Client::Responses(echo) => Ok(responses::answer(context, echo, &reply, usage)),
+        Client::Hub => Ok(Vec::new()),
+    }
 }

@@ -24,8 +24,8 @@ pub(super) struct Reply<'a> {
 pub(super) struct CallOut<'a> {
     pub(super) id: String,
     pub(super) name: Cow<'a, str>,
-    /// A JSON object.
-    pub(super) arguments: Box<RawValue>,
+    /// What should be a JSON object.
+    pub(super) arguments: Cow<'a, str>,
 }
 
 /// A block of thinking; members that are missing are another kind's.
@@ -106,15 +106,11 @@ impl<'a> Reply<'a> {
         let reason = finish_reason.unwrap_or_default();
         let calls = message.tool_calls.unwrap_or_default();
         let finish = Finish::read(&reason, !calls.is_empty());
-        let calls: Vec<Option<CallOut<'a>>> = calls
+        let calls = calls
             .into_iter()
             .enumerate()
             .map(|(at, call)| call.read(context, at))
             .collect();
-        // What the output limit has cut is no call; anything else is.
-        if calls.iter().any(Option::is_none) && finish != Finish::Length {
-            return Err(garbage("a tool call's arguments are not a JSON object"));
-        }
         let words = message.reasoning_content.or(message.reasoning);
         let thinking = match message.thinking_blocks {
             Some(blocks) if !blocks.is_empty() => blocks,
@@ -130,36 +126,45 @@ impl<'a> Reply<'a> {
         Ok(Self {
             thinking,
             text: text(message.content).or_else(|| text(message.refusal)),
-            calls: calls.into_iter().flatten().collect(),
+            calls,
             finish,
         })
     }
 }
 
 impl<'a> Call<'a> {
-    fn read(self, context: &ResponseContext, at: usize) -> Option<CallOut<'a>> {
-        let raw = self.function.arguments;
-        let written = match raw {
-            None => Cow::Borrowed("{}"),
-            Some(raw) if raw.get() == "null" => Cow::Borrowed("{}"),
-            // An object in place of its text, with some imitators.
-            Some(raw) if raw.get().starts_with('{') => Cow::Borrowed(raw.get()),
-            Some(raw) => json::string(raw)?,
+    fn read(self, context: &ResponseContext, at: usize) -> CallOut<'a> {
+        let arguments = match self.function.arguments {
+            None => Cow::Borrowed(""),
+            Some(raw) => match json::string(raw) {
+                Some(text) => text,
+                None if raw.get() == "null" => Cow::Borrowed(""),
+                // An object in place of its text, with some imitators.
+                None => Cow::Borrowed(raw.get()),
+            },
         };
-        let written = match written.trim() {
-            "" => "{}",
-            text => text,
-        };
-        let arguments = RawValue::from_string(written.to_owned()).ok()?;
-        arguments.get().starts_with('{').then_some(())?;
-        Some(CallOut {
-            id: self.id.filter(|id| !id.is_empty()).map_or_else(
+        let id = self.id.filter(|id| !id.is_empty());
+        CallOut {
+            id: id.map_or_else(
                 || format!("call_{}_{at}", context.request_id),
                 Cow::into_owned,
             ),
             name: self.function.name,
-            arguments,
-        })
+            arguments: if arguments.trim().is_empty() {
+                Cow::Borrowed("{}")
+            } else {
+                arguments
+            },
+        }
+    }
+}
+
+impl CallOut<'_> {
+    /// The arguments as the object that they should be.
+    pub(super) fn object(&self) -> Option<&RawValue> {
+        serde_json::from_str::<&RawValue>(&self.arguments)
+            .ok()
+            .filter(|raw| raw.get().starts_with('{'))
     }
 }
 

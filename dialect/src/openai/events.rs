@@ -1,10 +1,11 @@
 //! Event streams of other endpoints (Responses, images, speech, transcriptions): the events are
 //! passed on, the model and the usage are looked at.
 
-use dragoman_proto::Operation;
+use dragoman_proto::{ApiError, Operation};
 
 use super::{error, schema::ResponseEvent};
 use crate::{
+    client::failure_event,
     failure::Failure,
     framing::Event,
     hub::read_usage,
@@ -16,18 +17,22 @@ use crate::{
 /// The state of an event stream.
 #[derive(Debug)]
 pub(super) struct EventStream {
-    provider: String,
-    alias: String,
     /// Whether the stream must end with an event that says so.
     needs_terminator: bool,
+    context: ResponseContext,
+    /// The response's id, once it is known.
+    id: Option<String>,
+    /// The number of the next event.
+    sequence: u64,
 }
 
 impl EventStream {
     pub(super) fn new(context: &ResponseContext) -> Self {
         Self {
-            provider: context.provider.clone(),
-            alias: context.alias.clone(),
             needs_terminator: context.operation == Operation::Responses,
+            context: context.clone(),
+            id: None,
+            sequence: 0,
         }
     }
 
@@ -41,7 +46,12 @@ impl EventStream {
             .or_else(|| nested.as_ref()?.some("error").map(error::object))
             .or_else(|| error::read(data))
             .unwrap_or_default();
-        Failure::of_provider(&self.provider, error.status.unwrap_or(502), &error, None)
+        Failure::of_provider(
+            &self.context.provider,
+            error.status.unwrap_or(502),
+            &error,
+            None,
+        )
     }
 
     /// Replaces the model in the event's `response`.
@@ -55,7 +65,7 @@ impl EventStream {
         if let Some(mut inner) = inner
             && inner.get("model").is_some()
         {
-            inner.set("model", &self.alias);
+            inner.set("model", &self.context.alias);
             let text = inner.to_bytes(data.len());
             if let Ok(raw) = serde_json::from_slice::<&serde_json::value::RawValue>(&text) {
                 let raw = raw.to_owned();
@@ -75,7 +85,7 @@ impl EventTranslator for EventStream {
         }
         let Ok(parsed) = serde_json::from_slice::<ResponseEvent<'_>>(data) else {
             return Err(Failure::garbage(
-                &self.provider,
+                &self.context.provider,
                 "an event of the stream is not readable",
             ));
         };
@@ -93,6 +103,14 @@ impl EventTranslator for EventStream {
         let nested = parsed
             .response
             .and_then(|raw| Object::parse(raw.get().as_bytes()).ok());
+        if self.id.is_none() {
+            let id = nested.as_ref().and_then(|response| response.some("id"));
+            self.id = id.and_then(|raw| json::Text::Raw(raw).identifier());
+        }
+        let number = parsed.sequence_number.map(json::Text::Raw);
+        if let Some(number) = number.as_ref().and_then(json::Text::number) {
+            self.sequence = number.saturating_add(1);
+        }
         let usage = parsed
             .usage
             .or_else(|| nested.as_ref()?.some("usage"))
@@ -106,10 +124,18 @@ impl EventTranslator for EventStream {
         Ok(if last { Flow::Done } else { Flow::Continue })
     }
 
+    fn failed(&mut self, error: &ApiError, out: &mut Vec<u8>) -> bool {
+        if self.context.operation != Operation::Responses {
+            return false;
+        }
+        failure_event(&self.context, self.id.as_deref(), self.sequence, error, out);
+        true
+    }
+
     fn end(&mut self, sink: &mut Sink<'_>) -> Result<(), Failure> {
         if self.needs_terminator || !sink.gate.is_open() {
             return Err(Failure::garbage(
-                &self.provider,
+                &self.context.provider,
                 "the stream ended before the answer did",
             ));
         }

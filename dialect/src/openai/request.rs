@@ -39,7 +39,13 @@ fn object(call: &Call<'_>) -> Result<Translated, ApiError> {
             limit_chat(&mut request, call);
             stream_options(&mut request, call, &mut response);
         }
-        Operation::Responses => limit(&mut request, "max_output_tokens", call),
+        Operation::Responses => {
+            if request.read("background").unwrap_or(false) {
+                // Its answer would be fetched later, past every budget.
+                return Err(ApiError::invalid("background is not supported").param("background"));
+            }
+            limit(&mut request, "max_output_tokens", call);
+        }
         Operation::AudioSpeech => {
             let input: Option<String> = request.read("input");
             response.characters = input.map_or(0, |text| text.chars().count() as u64);

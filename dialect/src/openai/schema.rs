@@ -50,6 +50,8 @@ pub(super) struct ResponseEvent<'a> {
     #[serde(borrow, default)]
     pub(super) delta: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    pub(super) sequence_number: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     pub(super) response: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) usage: Option<&'a RawValue>,

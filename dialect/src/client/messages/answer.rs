@@ -3,10 +3,11 @@
 use dragoman_proto::Usage;
 
 use super::{
-    super::reply::Reply,
+    super::{blocks::Finish, reply::Reply},
     schema::{BlockOut, MessageOut, UsageOut, stop_reason},
 };
 use crate::{
+    failure::Failure,
     json::{self, Text},
     request::ResponseContext,
 };
@@ -16,7 +17,7 @@ pub(in super::super) fn answer(
     context: &ResponseContext,
     reply: &Reply<'_>,
     usage: &Usage,
-) -> Vec<u8> {
+) -> Result<Vec<u8>, Failure> {
     let mut content = Vec::new();
     for block in &reply.thinking {
         content.push(match block.data {
@@ -34,11 +35,21 @@ pub(in super::super) fn answer(
             text: Text::Raw(text),
         });
     }
-    content.extend(reply.calls.iter().map(|call| BlockOut::ToolUse {
-        id: &call.id,
-        name: &call.name,
-        input: &call.arguments,
-    }));
+    for call in &reply.calls {
+        match call.object() {
+            Some(input) => content.push(BlockOut::ToolUse {
+                id: &call.id,
+                name: &call.name,
+                input,
+            }),
+            // What the output limit has cut is no call.
+            None if reply.finish == Finish::Length => {}
+            None => {
+                let what = "a tool call's arguments are not a JSON object";
+                return Err(Failure::garbage(&context.provider, what));
+            }
+        }
+    }
     let id = format!("msg_{}", context.request_id);
     let message = MessageOut {
         id: &id,
@@ -52,5 +63,5 @@ pub(in super::super) fn answer(
     };
     let mut out = Vec::new();
     json::write(&mut out, &message);
-    out
+    Ok(out)
 }

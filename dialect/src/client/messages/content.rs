@@ -142,7 +142,7 @@ impl<'a, 'u> Conversation<'a, 'u> {
                 .signature
                 .is_some_and(|raw| !json::inner(raw).is_empty());
         match block.raw {
-            Some(raw) if self.extras && proven => message.thinking_blocks.push(raw),
+            Some(raw) if self.extras && proven => message.thinking_blocks.push(Cow::Borrowed(raw)),
             _ => self.unsupported.leave_out("messages.thinking"),
         }
     }

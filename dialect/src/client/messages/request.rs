@@ -10,13 +10,11 @@
 use std::borrow::Cow;
 
 use dragoman_proto::ApiError;
-use serde::de::Deserialize;
-use serde_json::value::RawValue;
 
 use super::{
     super::{
         ChatRequest, Client,
-        chat::{Function, JsonSchema, ResponseFormat, Tool, ToolChoice, invalid},
+        chat::{Function, JsonSchema, ResponseFormat, Tool, ToolChoice, invalid, read},
     },
     content::Conversation,
     schema::{MessageIn, OutputConfig, OutputFormat, ThinkingConfig, ToolChoiceIn, ToolIn},
@@ -240,20 +238,4 @@ fn user(request: &Object<'_>) -> Option<String> {
     let user = json::string(metadata.some("user_id")?)?;
     let user: String = user.chars().take(MAX_USER).collect();
     Some(user).filter(|user| !user.is_empty())
-}
-
-/// Reads a member; the error names it, and never quotes what stands there.
-fn read<'a, T: Deserialize<'a>>(
-    request: &'a Object<'_>,
-    name: &str,
-) -> Result<Option<T>, ApiError> {
-    request
-        .some(name)
-        .map(|raw: &'a RawValue| {
-            serde_json::from_str(raw.get()).map_err(|error| {
-                let column = error.column();
-                invalid(name, &format!("is not readable at column {column}"))
-            })
-        })
-        .transpose()
 }
