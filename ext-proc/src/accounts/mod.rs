@@ -14,6 +14,7 @@ mod journal;
 mod line;
 mod memory;
 mod reconcile;
+mod redis;
 mod usual;
 
 use std::fmt;
@@ -30,7 +31,8 @@ use tonic::async_trait;
 pub use journal::{JournalError, JournalGuard};
 pub use line::WaitOptions;
 pub use memory::InProcess;
-pub use reconcile::reconcile;
+pub use reconcile::{ReconcileError, reconcile};
+pub use redis::{NAMESPACE, RedisAccounts};
 
 /// Where budgets and limits are kept. Every backend passes the same contract suite.
 #[async_trait]

@@ -1,0 +1,135 @@
+//! Accounts in a real Redis, against the contract and against accidents.
+
+use std::sync::Arc;
+
+use dragoman_policy::Scope;
+use tonic::async_trait;
+
+use super::server::RedisServer;
+use super::*;
+use crate::accounts::NoPast;
+use crate::accounts::contract::scene::{
+    AT_ONCE, admit, balance, budget, charge, nanos, request, settlement,
+};
+use crate::accounts::contract::{Bench, contract};
+use crate::accounts::{PastError, Settled};
+
+#[async_trait]
+impl Bench for RedisServer {
+    async fn accounts(&self, options: WaitOptions, past: Arc<dyn Past>) -> Arc<dyn Accounts> {
+        Arc::new(RedisAccounts::open(&self.url(), NAMESPACE, options, past).unwrap())
+    }
+}
+
+contract!(RedisServer::start());
+
+#[tokio::test]
+async fn nobody_passes_while_redis_is_away_and_all_is_well_when_it_is_back() {
+    let Some(mut server) = RedisServer::start_with(&["--appendonly", "yes"]).await else {
+        return;
+    };
+    let accounts = server.accounts(AT_ONCE, Arc::new(NoPast)).await;
+    let key = budget(Scope::Key, 1_000);
+    admit(&*accounts, request("a", &[key.clone()], 90)).await;
+    charge(&*accounts, &settlement("a", 40)).await;
+    admit(&*accounts, request("b", &[key.clone()], 90)).await;
+    server.kill();
+    for _ in 0..2 {
+        let refused = accounts.admit(request("c", &[key.clone()], 90)).await;
+        let dependency = "redis";
+        assert_eq!(refused, Err(AccountsError::Unavailable { dependency }));
+    }
+    assert!(accounts.health().await.is_err());
+    server.restart().await;
+    wait_for(&*accounts).await;
+    assert_eq!(balance(&*accounts, &key).await, (40, 100));
+    charge(&*accounts, &settlement("b", 70)).await;
+    admit(&*accounts, request("c", &[key.clone()], 90)).await;
+    assert_eq!(balance(&*accounts, &key).await, (110, 100));
+}
+
+async fn wait_for(accounts: &dyn Accounts) {
+    for _ in 0..200 {
+        if accounts.health().await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the connection does not come back");
+}
+
+/// The ledger says the same of every account.
+struct Ledger(u64);
+
+#[async_trait]
+impl Past for Ledger {
+    async fn spent(&self, _: &AccountWindow) -> Result<NanoDollars, PastError> {
+        Ok(nanos(self.0))
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_forgot_everything_is_told_by_the_ledger() {
+    let Some(mut server) = RedisServer::start().await else {
+        return;
+    };
+    let accounts = server.accounts(AT_ONCE, Arc::new(Ledger(300))).await;
+    let key = budget(Scope::Key, 1_000);
+    admit(&*accounts, request("a", &[key.clone()], 90)).await;
+    server.kill();
+    server.restart().await;
+    wait_for(&*accounts).await;
+    let lost = accounts.settle(&settlement("a", 60)).await.unwrap();
+    assert_eq!(lost, Settled::Unknown);
+    let charged = accounts.charge(&settlement("a", 60), &[key.clone()]).await;
+    assert!(matches!(charged, Ok(Settled::Charged(_))));
+    assert_eq!(balance(&*accounts, &key).await, (360, 0));
+}
+
+#[tokio::test]
+async fn an_admission_that_nobody_waits_for_holds_nothing() {
+    let Some(server) = RedisServer::start().await else {
+        return;
+    };
+    let accounts = server.accounts(AT_ONCE, Arc::new(NoPast)).await;
+    let key = budget(Scope::Key, 1_000_000);
+    assert_eq!(balance(&*accounts, &key).await, (0, 0));
+    for n in 0..50 {
+        let admitting = accounts.admit(request(&n.to_string(), &[key.clone()], 90));
+        let hurry = Duration::from_micros(n * 20);
+        let _ = tokio::time::timeout(hurry, admitting).await.map(drop);
+        accounts.release(&n.to_string()).await.unwrap();
+    }
+    for _ in 0..100 {
+        if balance(&*accounts, &key).await == (0, 0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("something is held");
+}
+
+#[tokio::test]
+async fn a_cluster_holds_all_keys_in_one_slot() {
+    let Some(server) = RedisServer::start_with(&["--cluster-enabled", "yes"]).await else {
+        return;
+    };
+    let mut node = redis::Client::open(server.url())
+        .unwrap()
+        .get_connection()
+        .unwrap();
+    redis::cmd("CLUSTER")
+        .arg("ADDSLOTSRANGE")
+        .arg(0)
+        .arg(16_383)
+        .exec(&mut node)
+        .unwrap();
+    let url = format!("redis+cluster://127.0.0.1:{}", server.port());
+    let accounts = RedisAccounts::open(&url, NAMESPACE, AT_ONCE, Arc::new(NoPast)).unwrap();
+    wait_for(&accounts).await;
+    let (key, team) = (budget(Scope::Key, 1_000), budget(Scope::Team, 1_000));
+    admit(&accounts, request("a", &[key.clone(), team.clone()], 90)).await;
+    charge(&accounts, &settlement("a", 60)).await;
+    assert_eq!(balance(&accounts, &key).await, (60, 0));
+    assert_eq!(balance(&accounts, &team).await, (60, 0));
+}
