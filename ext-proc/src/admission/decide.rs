@@ -92,7 +92,8 @@ impl Admitter {
         let live = self.live.load();
         let alias = requested_model(&live, &facts)?;
         principal.authorize(&alias)?;
-        let plan = self.plan(&live, &alias, &principal, &facts, now_ms)?;
+        let model = principal.resolve(&alias);
+        let plan = self.plan(&live, model, &principal, &facts, now_ms)?;
         Ok(admitted(&live, alias, facts, principal, &plan, now_ms))
     }
 
@@ -170,7 +171,7 @@ fn admitted(
             team_id: principal.team_id,
             user_id: principal.user_id,
             end_user: facts.user,
-            tags: facts.overrides.tags,
+            tags: with_key_s(facts.overrides.tags, principal.tags),
             reserved: false,
             captured,
             fallbacks,
@@ -211,6 +212,16 @@ fn attempt_timeout(live: &Live, facts: &Facts, attempts: &[Attempt]) -> Duration
         }
     });
     timeouts.max().unwrap_or(live.config.router.timeout)
+}
+
+/// A request's own tags, and those of its key that are not among them.
+fn with_key_s(mut tags: Vec<String>, of_key: Vec<String>) -> Vec<String> {
+    for tag in of_key {
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    tags
 }
 
 /// One value per attempt, or nothing when all are the default.

@@ -6,7 +6,7 @@ use dragoman_policy::PriceTable;
 use dragoman_proto::Overrides;
 
 use super::*;
-use crate::authority::MasterKey;
+use crate::authority::{AuthorityError, MasterKey, Unavailable};
 
 const CONFIG: &str = "
 model_list:
@@ -29,11 +29,15 @@ impl Headers for HashMap<String, String> {
 }
 
 fn admitter() -> Admitter {
+    admitter_of(MasterKey::new("sk-master"))
+}
+
+fn admitter_of(authority: impl Authority) -> Admitter {
     let config = dragoman_config::load(CONFIG, &|_| None).unwrap();
     let live = Live::new(config, &Arc::new(PriceTable::empty())).unwrap();
     Admitter::new(
         Arc::new(ArcSwap::from_pointee(live)),
-        Arc::new(MasterKey::new("sk-master")),
+        Arc::new(authority),
         Arc::default(),
     )
 }
@@ -54,6 +58,14 @@ fn facts(model: Option<&str>) -> Facts {
 }
 
 async fn decide(facts: &Facts, key: Option<&str>) -> Result<Admitted, Denied> {
+    decide_by(admitter(), facts, key).await
+}
+
+async fn decide_by(
+    admitter: Admitter,
+    facts: &Facts,
+    key: Option<&str>,
+) -> Result<Admitted, Denied> {
     let mut headers: HashMap<String, String> = facts
         .to_headers()
         .into_iter()
@@ -62,7 +74,7 @@ async fn decide(facts: &Facts, key: Option<&str>) -> Result<Admitted, Denied> {
     if let Some(key) = key {
         headers.insert("authorization".into(), format!("Bearer {key}"));
     }
-    admitter().decide(&headers, 1_763_600_000_000).await
+    admitter.decide(&headers, 1_763_600_000_000).await
 }
 
 async fn admitted(facts: &Facts) -> Admitted {
@@ -175,4 +187,49 @@ async fn the_admission_never_holds_the_key() {
     let admitted = admitted(&facts(Some("fast"))).await;
     assert_eq!(admitted.admission.key_id, "master");
     assert!(!admitted.admission.encode().contains("sk-master"));
+}
+
+/// Answers the same to everyone.
+struct Always(Result<Principal, AuthorityError>);
+
+#[tonic::async_trait]
+impl Authority for Always {
+    async fn authenticate(&self, _: &Credential) -> Result<Principal, AuthorityError> {
+        self.0.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_key_s_own_name_of_a_model_goes_where_the_model_does() {
+    let principal = Principal {
+        aliases: [("mine".to_owned(), "fast".to_owned())].into(),
+        models: dragoman_policy::ModelAccess::from_list(
+            &["fast"],
+            &dragoman_policy::ModelAccess::All,
+        ),
+        tags: vec!["prod".into()],
+        ..Principal::master()
+    };
+    let by = |model| {
+        let admitter = admitter_of(Always(Ok(principal.clone())));
+        async move { decide_by(admitter, &facts(Some(model)), Some("sk-1")).await }
+    };
+    let (mine, fast) = (by("mine").await.unwrap(), by("fast").await.unwrap());
+    assert_eq!(mine.plan, fast.plan);
+    assert_eq!(
+        (&*mine.admission.alias, &*mine.admission.tags),
+        ("mine", &["prod".to_owned()][..])
+    );
+}
+
+#[tokio::test]
+async fn a_database_that_is_down_is_a_503_and_no_401() {
+    let unavailable = Unavailable {
+        dependency: "the PostgreSQL database",
+    };
+    let admitter = admitter_of(Always(Err(unavailable.into())));
+    let denied = decide_by(admitter, &facts(Some("fast")), Some("sk-1")).await;
+    let error = denied.unwrap_err().error;
+    assert_eq!((error.status(), error.retry_after.is_some()), (503, true));
+    assert!(error.message.contains("PostgreSQL"), "{error}");
 }
