@@ -24,6 +24,7 @@ mod client;
 pub mod edge;
 mod failure;
 mod framing;
+mod gemini;
 mod head;
 mod hub;
 mod json;
@@ -35,7 +36,8 @@ mod registry;
 mod request;
 mod response;
 mod sink;
+mod vertex_ai;
 
-pub use head::{Head, ReportState, ResponseHead};
+pub use head::{Head, ReportState, RequestHead, ResponseHead};
 pub use request::{Outgoing, ResponseContext, Translated, translate_request};
 pub use response::ResponseTranslator;

@@ -7,11 +7,13 @@ use crate::{
     azure::Azure,
     failure::{Failure, ProviderError},
     framing::Framer,
+    gemini::Gemini,
     meter::Meter,
     ollama::Ollama,
     openai::OpenAi,
     request::{Call, ResponseContext, Translated},
     sink::EventTranslator,
+    vertex_ai::VertexAi,
 };
 
 /// What a dialect's folder provides.
@@ -63,6 +65,8 @@ pub(crate) fn provider(dialect: Dialect) -> Result<&'static dyn ProviderDialect,
         Dialect::Anthropic => Ok(&Anthropic),
         Dialect::Ollama => Ok(&Ollama),
         Dialect::Azure => Ok(&Azure),
+        Dialect::Gemini => Ok(&Gemini),
+        Dialect::VertexAi => Ok(&VertexAi),
         _ => Err(ApiError::new(
             ErrorKind::Internal,
             "this filter does not know the deployment's dialect",

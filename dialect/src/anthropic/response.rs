@@ -120,7 +120,7 @@ fn message<'a>(
         reasoning_content,
         thinking_blocks,
         tool_calls,
-        extra_content: None,
+        ..Message::default()
     }
 }
 

@@ -39,9 +39,34 @@ pub(crate) struct Message<'a> {
     pub(crate) thinking_blocks: Vec<&'a RawValue>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) tool_calls: Vec<ToolCall<'a>>,
+    /// What the model drew, where LiteLLM's clients look for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) images: Vec<Picture<'a>>,
     /// What only the provider can read, and wants back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) extra_content: Option<ExtraContent<'a>>,
+}
+
+/// A picture in an answer.
+#[derive(Debug, Serialize)]
+pub(crate) struct Picture<'a> {
+    r#type: &'static str,
+    image_url: PictureUrl<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct PictureUrl<'a> {
+    url: &'a str,
+}
+
+impl<'a> Picture<'a> {
+    /// With a data URL.
+    pub(crate) const fn new(url: &'a str) -> Self {
+        Self {
+            r#type: "image_url",
+            image_url: PictureUrl { url },
+        }
+    }
 }
 
 /// A tool call.

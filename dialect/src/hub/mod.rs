@@ -11,7 +11,7 @@ mod parameters;
 mod request;
 mod usage;
 
-pub(crate) use answer::{Completion, CompletionChoice, FunctionCall, Message, ToolCall};
+pub(crate) use answer::{Completion, CompletionChoice, FunctionCall, Message, Picture, ToolCall};
 pub(crate) use choice::{ToolChoice, stop, tool_choice};
 pub(crate) use chunk::{
     Choice, Chunk, Delta, FunctionDelta, StreamFrame, ThinkingBlock, ThinkingBlocks, ToolCallDelta,
@@ -22,6 +22,7 @@ pub(crate) use extra::ExtraContent;
 pub(crate) use inline::{arguments, data_url};
 pub(crate) use parameters::{Unsupported, prepare};
 pub(crate) use request::{
-    Content, InputMessage, JsonSchema, Part, ResponseFormat, Tool, content, messages,
+    AudioPart, Content, FilePart, Function, InputMessage, InputToolCall, JsonSchema, Part,
+    ResponseFormat, Tool, content, messages,
 };
 pub(crate) use usage::{UsageOut, read_usage};

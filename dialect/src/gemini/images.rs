@@ -1,0 +1,246 @@
+//! Images: `predict` of the Imagen models, `generateContent` of the Gemini models that draw
+//! (<https://ai.google.dev/gemini-api/docs/imagen>,
+//! <https://ai.google.dev/gemini-api/docs/image-generation>).
+
+use std::borrow::Cow;
+
+use dragoman_proto::{ApiError, ErrorKind};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{error, headers, path, response, schema::AnswerBlob};
+use crate::{
+    edge,
+    failure::Failure,
+    hub::{Unsupported, prepare},
+    json::{self, Object},
+    meter::Meter,
+    request::{Call, ResponseContext, Translated},
+};
+
+/// What is read here. Images come as base64 whatever `response_format` says.
+const TRANSLATED: [&str; 7] = [
+    "model",
+    "prompt",
+    "n",
+    "size",
+    "response_format",
+    "user",
+    "metadata",
+];
+
+#[derive(Serialize)]
+struct Predict<'a> {
+    instances: [Prompt<'a>; 1],
+    parameters: Parameters,
+}
+
+#[derive(Serialize)]
+struct Prompt<'a> {
+    prompt: &'a RawValue,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Parameters {
+    sample_count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aspect_ratio: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Draw<'a> {
+    contents: [Turn<'a>; 1],
+    generation_config: DrawConfig,
+}
+
+#[derive(Serialize)]
+struct Turn<'a> {
+    role: &'a str,
+    parts: [TextPart<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct TextPart<'a> {
+    text: &'a RawValue,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DrawConfig {
+    response_modalities: [&'static str; 2],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_config: Option<ImageConfig>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ImageConfig {
+    aspect_ratio: &'static str,
+}
+
+#[derive(Deserialize)]
+struct Predictions<'a> {
+    #[serde(borrow, default)]
+    predictions: Option<Vec<Prediction<'a>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Prediction<'a> {
+    #[serde(borrow, default)]
+    bytes_base64_encoded: Option<Cow<'a, str>>,
+}
+
+#[derive(Serialize)]
+struct Images<'a> {
+    created: u64,
+    data: Vec<Image<'a>>,
+}
+
+#[derive(Serialize)]
+struct Image<'a> {
+    b64_json: &'a str,
+}
+
+fn is_imagen(model: &str) -> bool {
+    model.contains("imagen")
+}
+
+/// The client's request.
+pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
+    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut unsupported = prepare(&mut request, call.config);
+    let strange = request.names().filter(|name| !TRANSLATED.contains(name));
+    for name in strange.map(str::to_owned).collect::<Vec<_>>() {
+        if request.some(&name).is_some() {
+            unsupported.refuse(&name);
+        }
+    }
+    if request.read::<String>("response_format").as_deref() == Some("url") {
+        unsupported.leave_out("response_format");
+    }
+    let prompt = request
+        .some("prompt")
+        .filter(|raw| raw.get().starts_with('"'))
+        .ok_or_else(|| ApiError::invalid("prompt must be a string").param("prompt"))?;
+    let aspect_ratio = aspect_ratio(&request, &mut unsupported);
+    let count = request.read::<u64>("n").unwrap_or(1);
+    let mut body = Vec::with_capacity(call.body.len() + 128);
+    let method = if is_imagen(&call.config.model) {
+        let predict = Predict {
+            instances: [Prompt { prompt }],
+            parameters: Parameters {
+                sample_count: count,
+                aspect_ratio,
+            },
+        };
+        json::write(&mut body, &predict);
+        "predict"
+    } else {
+        if count > 1 {
+            unsupported.refuse("n");
+        }
+        let draw = Draw {
+            contents: [Turn {
+                role: "user",
+                parts: [TextPart { text: prompt }],
+            }],
+            generation_config: DrawConfig {
+                response_modalities: ["TEXT", "IMAGE"],
+                image_config: aspect_ratio.map(|aspect_ratio| ImageConfig { aspect_ratio }),
+            },
+        };
+        json::write(&mut body, &draw);
+        "generateContent"
+    };
+    Ok(Translated {
+        path: path(call, method),
+        headers: headers(call),
+        body: Some(body),
+        dropped: unsupported.finish()?,
+        response: call.context(),
+    })
+}
+
+/// The shape of OpenAI's sizes; Google chooses the number of pixels.
+fn aspect_ratio(request: &Object<'_>, unsupported: &mut Unsupported) -> Option<&'static str> {
+    const FIELD: &str = "size";
+    let size: String = request.read(FIELD)?;
+    let (width, height) = size.split_once('x').unwrap_or((size.as_str(), ""));
+    let size = (width.parse::<u32>(), height.parse::<u32>());
+    match size {
+        (Ok(width), Ok(height)) if width == height => Some("1:1"),
+        (Ok(1792), Ok(1024)) => Some("16:9"),
+        (Ok(1024), Ok(1792)) => Some("9:16"),
+        (Ok(1536), Ok(1024)) | (Ok(1280), Ok(896)) => Some("4:3"),
+        (Ok(1024), Ok(1536)) | (Ok(896), Ok(1280)) => Some("3:4"),
+        _ if width == "auto" => None,
+        _ => {
+            unsupported.refuse(FIELD);
+            None
+        }
+    }
+}
+
+/// The client's answer.
+pub(super) fn answer(
+    context: &ResponseContext,
+    body: &[u8],
+    meter: &mut Meter,
+) -> Result<Vec<u8>, Failure> {
+    let provider = &context.provider;
+    if let Some(error) = error::read(body) {
+        let status = error.status.unwrap_or(502);
+        return Err(Failure::of_provider(provider, status, &error, None));
+    }
+    let parsed: Predictions<'_> = json::parse(body)
+        .map_err(|_| Failure::garbage(provider, "the answer is not a JSON object"))?;
+    if let Some(predictions) = parsed.predictions {
+        let images = predictions
+            .iter()
+            .filter_map(|prediction| prediction.bytes_base64_encoded.as_deref());
+        return written(context, images.collect(), meter);
+    }
+    let (answer, candidates) = response::read(provider, body)?;
+    if let Some(usage) = &answer.usage_metadata {
+        meter.counted(usage.usage());
+    }
+    let contents = candidates.iter().filter_map(|c| c.content.as_ref());
+    let parts = contents.flat_map(|content| content.parts.as_deref().unwrap_or_default());
+    let blobs = parts.filter_map(|part| part.inline_data.as_ref());
+    written(
+        context,
+        blobs.map(|blob: &AnswerBlob<'_>| &*blob.data).collect(),
+        meter,
+    )
+}
+
+/// OpenAI's list; a list of none means that all were filtered.
+fn written(
+    context: &ResponseContext,
+    images: Vec<&str>,
+    meter: &mut Meter,
+) -> Result<Vec<u8>, Failure> {
+    if images.is_empty() {
+        return Err(Failure {
+            error: ApiError::new(
+                ErrorKind::ContentPolicy,
+                format!("{}: no image passed the filters", context.provider),
+            ),
+            retryable: true,
+        });
+    }
+    meter.units(|usage| usage.images = images.len() as u64);
+    let mut out = Vec::new();
+    let data = images.into_iter().map(|b64_json| Image { b64_json });
+    json::write(
+        &mut out,
+        &Images {
+            created: context.created,
+            data: data.collect(),
+        },
+    );
+    Ok(out)
+}

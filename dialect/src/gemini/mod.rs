@@ -1,0 +1,142 @@
+//! Google's Gemini API (<https://ai.google.dev/api/generate-content>), also as Vertex AI serves it.
+
+mod candidate;
+mod content;
+mod embeddings;
+mod error;
+mod images;
+mod media;
+mod request;
+mod response;
+mod schema;
+mod stream;
+mod subset;
+mod thinking;
+mod tools;
+
+use std::fmt::Write;
+
+use dragoman_proto::{ApiError, Dialect, Operation, UpstreamConfig};
+
+use crate::{
+    failure::{Failure, ProviderError},
+    meter::Meter,
+    registry::ProviderDialect,
+    request::{Call, ResponseContext, Translated},
+    sink::EventTranslator,
+};
+
+/// The dialect.
+#[derive(Debug)]
+pub(crate) struct Gemini;
+
+impl ProviderDialect for Gemini {
+    fn reasons(&self, config: &UpstreamConfig) -> bool {
+        thinking::version(&config.model).is_none_or(|version| version >= (2, 5))
+    }
+
+    fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError> {
+        match call.admission.operation {
+            Operation::ChatCompletions => request::translate(call),
+            Operation::Embeddings => embeddings::request(call),
+            Operation::ImagesGenerations => images::request(call),
+            _ => Err(call.no_such_operation("ask a model of another provider")),
+        }
+    }
+
+    fn stream(&self, context: &ResponseContext) -> Box<dyn EventTranslator> {
+        Box::new(stream::AnswerStream::new(context))
+    }
+
+    fn answer(
+        &self,
+        context: &ResponseContext,
+        body: &[u8],
+        meter: &mut Meter,
+    ) -> Result<Vec<u8>, Failure> {
+        match context.operation {
+            Operation::Embeddings => embeddings::answer(context, body, meter),
+            Operation::ImagesGenerations => images::answer(context, body, meter),
+            _ => response::translate(context, body, meter),
+        }
+    }
+
+    fn error(&self, body: &[u8]) -> Option<ProviderError> {
+        error::read(body)
+    }
+}
+
+/// What a deployment can do that others cannot.
+#[derive(Debug, Clone, Copy)]
+struct Target {
+    /// It is on Vertex AI.
+    vertex: bool,
+    /// The model fetches public addresses
+    /// (<https://ai.google.dev/gemini-api/docs/file-input-methods>).
+    fetches: bool,
+    /// Calls must be signed when they come back.
+    signs_calls: bool,
+}
+
+impl Target {
+    fn of(config: &UpstreamConfig) -> Self {
+        let vertex = config.dialect == Dialect::VertexAi;
+        let version = thinking::version(&config.model);
+        Self {
+            vertex,
+            fetches: vertex || version.is_none_or(|version| version >= (2, 5)),
+            signs_calls: thinking::signs_calls(&config.model),
+        }
+    }
+}
+
+/// Where a model's `method` is.
+fn path(call: &Call<'_>, method: &str) -> String {
+    let base = call.config.base_path.trim_end_matches('/');
+    let publisher = if Target::of(call.config).vertex {
+        "/publishers/google"
+    } else {
+        ""
+    };
+    let model = resource(&call.config.model);
+    format!("{base}{publisher}/{model}:{method}")
+}
+
+/// A model's name as a resource: `models/gemini-2.5-flash`. A tuned model has a collection of its own.
+fn resource(model: &str) -> String {
+    for collection in ["models", "tunedModels"] {
+        let name = model
+            .strip_prefix(collection)
+            .and_then(|rest| rest.strip_prefix('/'));
+        if let Some(name) = name {
+            return format!("{collection}/{}", encoded(name));
+        }
+    }
+    format!("models/{}", encoded(model))
+}
+
+/// A segment of a path: a client may choose a model's name where an alias is a wildcard.
+pub(crate) fn encoded(segment: &str) -> String {
+    let mut out = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+/// The headers of every request.
+fn headers(call: &Call<'_>) -> Vec<(&'static str, String)> {
+    let accept = if call.admission.stream {
+        "text/event-stream"
+    } else {
+        "application/json"
+    };
+    vec![
+        ("content-type", "application/json".to_owned()),
+        ("accept", accept.to_owned()),
+    ]
+}

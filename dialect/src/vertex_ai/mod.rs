@@ -1,0 +1,74 @@
+//! Google's Vertex AI: models of Gemini and of Anthropic, each in its own dialect under a path that
+//! names project and place
+//! (<https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference>,
+//! <https://docs.anthropic.com/en/api/claude-on-vertex-ai>).
+//!
+//! The base path is `/v1/projects/{project}/locations/{location}`.
+
+mod claude;
+
+use dragoman_proto::{ApiError, Operation, UpstreamConfig};
+
+use crate::{
+    anthropic::Anthropic,
+    failure::{Failure, ProviderError},
+    gemini::Gemini,
+    meter::Meter,
+    registry::ProviderDialect,
+    request::{Call, ResponseContext, Translated},
+    sink::EventTranslator,
+};
+
+/// The dialect.
+#[derive(Debug)]
+pub(crate) struct VertexAi;
+
+/// Whose model it is.
+fn folder(config: &UpstreamConfig) -> &'static dyn ProviderDialect {
+    if claude::is_claude(&config.model) {
+        &Anthropic
+    } else {
+        &Gemini
+    }
+}
+
+impl ProviderDialect for VertexAi {
+    fn serves(&self, config: &UpstreamConfig, operation: Operation) -> bool {
+        folder(config).serves(config, operation)
+    }
+
+    fn takes_extras(&self, config: &UpstreamConfig) -> bool {
+        folder(config).takes_extras(config)
+    }
+
+    fn reasons(&self, config: &UpstreamConfig) -> bool {
+        folder(config).reasons(config)
+    }
+
+    fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError> {
+        if claude::is_claude(&call.config.model) {
+            claude::request(call)
+        } else {
+            Gemini.request(call)
+        }
+    }
+
+    // A Claude's answers are Anthropic's: `claude::request` says so in the context.
+
+    fn stream(&self, context: &ResponseContext) -> Box<dyn EventTranslator> {
+        Gemini.stream(context)
+    }
+
+    fn answer(
+        &self,
+        context: &ResponseContext,
+        body: &[u8],
+        meter: &mut Meter,
+    ) -> Result<Vec<u8>, Failure> {
+        Gemini.answer(context, body, meter)
+    }
+
+    fn error(&self, body: &[u8]) -> Option<ProviderError> {
+        Gemini.error(body)
+    }
+}
