@@ -20,6 +20,11 @@ use crate::clock;
 const KNOWN_FOR: Duration = Duration::from_secs(5);
 /// How long a key that another replica makes may go unnoticed by one that refused it before.
 const UNKNOWN_FOR: Duration = Duration::from_secs(1);
+/// How long a request waits for the store: less than Envoy waits for the answer to it.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+/// How long a store that failed is left alone: those who wait for it are told at once, instead of
+/// one after the other.
+const DOWN_FOR: Duration = Duration::from_millis(500);
 /// Entries of the cache, so that guessing keys does not fill the memory.
 const CAPACITY: usize = 20_000;
 /// Loads of different keys at a time.
@@ -40,6 +45,8 @@ struct Cache {
     entries: HashMap<KeyHash, Entry>,
     /// Counts [`Authority::forget`], so that what was read before does not come back after.
     forgotten: u64,
+    /// Until when the store is left alone, and what is wrong with it.
+    down: Option<(Instant, Unavailable)>,
 }
 
 struct Entry {
@@ -79,7 +86,7 @@ impl StoreAuthority {
         (Instant::now() < entry.until).then(|| entry.standing.clone())
     }
 
-    async fn load(&self, hash: KeyHash) -> Result<Result<Arc<Standing>, Refusal>, StoreError> {
+    async fn load(&self, hash: KeyHash) -> Result<Result<Arc<Standing>, Refusal>, Unavailable> {
         let stripe = self.loading.get(usize::from(hash.first_byte()) % STRIPES);
         let _alone = match stripe {
             Some(stripe) => Some(stripe.lock().await),
@@ -88,13 +95,54 @@ impl StoreAuthority {
         if let Some(standing) = self.cached(hash) {
             return Ok(standing);
         }
+        if let Some(unavailable) = self.down() {
+            return Err(unavailable);
+        }
         let forgotten = self.forgotten();
-        let standing = match self.store.grant(hash).await? {
+        let granted = tokio::time::timeout(PATIENCE, self.store.grant(hash)).await;
+        let granted = match granted {
+            Ok(Ok(granted)) => granted,
+            Ok(Err(error)) => return Err(self.failed(Some(error))),
+            Err(_) => return Err(self.failed(None)),
+        };
+        let standing = match granted {
             Some(grant) => standing(&grant).map(Arc::new),
             None => Err(Refusal::UnknownKey),
         };
         self.remember(hash, &standing, forgotten);
         Ok(standing)
+    }
+
+    fn down(&self) -> Option<Unavailable> {
+        let cache = self
+            .cache
+            .read()
+            .unwrap_or_else(|broken| broken.into_inner());
+        let (until, unavailable) = cache.down?;
+        (Instant::now() < until).then_some(unavailable)
+    }
+
+    /// Notes that the store failed; `None` when it did not answer. The reason is for the log: it may
+    /// name hosts and files.
+    fn failed(&self, error: Option<StoreError>) -> Unavailable {
+        let unavailable = match error {
+            Some(error) => {
+                tracing::error!(%error, "keys cannot be checked");
+                Unavailable::from(error)
+            }
+            None => {
+                tracing::error!("keys cannot be checked: the database does not answer");
+                Unavailable {
+                    dependency: self.store.name(),
+                }
+            }
+        };
+        let mut cache = self
+            .cache
+            .write()
+            .unwrap_or_else(|broken| broken.into_inner());
+        cache.down = Some((Instant::now() + DOWN_FOR, unavailable));
+        unavailable
     }
 
     fn forgotten(&self) -> u64 {
@@ -142,7 +190,7 @@ impl Authority for StoreAuthority {
         }
         let standing = match self.cached(hash) {
             Some(standing) => standing,
-            None => self.load(hash).await.map_err(unavailable)?,
+            None => self.load(hash).await?,
         };
         let standing = standing.map_err(AuthorityError::Refused)?;
         if standing.expires.is_some_and(|end| end.0 <= (self.now)()) {
@@ -165,12 +213,6 @@ impl std::fmt::Debug for StoreAuthority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StoreAuthority").finish_non_exhaustive()
     }
-}
-
-/// The reason is for the log: it may name hosts and files.
-fn unavailable(error: StoreError) -> AuthorityError {
-    tracing::error!(%error, "keys cannot be checked");
-    Unavailable::from(error).into()
 }
 
 impl From<StoreError> for Unavailable {

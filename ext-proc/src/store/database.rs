@@ -139,6 +139,18 @@ impl Database {
         .map_err(|error| self.failed(error))
     }
 
+    /// Takes all connections that read from SQLite, so that nobody else gets one.
+    #[cfg(test)]
+    pub(super) async fn hold_readers(&self) -> Vec<sqlx::pool::PoolConnection<Sqlite>> {
+        let mut held = Vec::new();
+        if let Backend::Sqlite { readers, .. } = &self.0 {
+            for _ in 0..READERS {
+                held.push(readers.acquire().await.unwrap());
+            }
+        }
+        held
+    }
+
     fn failed(&self, error: sqlx::Error) -> StoreError {
         failed(self.name(), error)
     }

@@ -160,4 +160,7 @@ pub trait KeyStore: Send + Sync + 'static {
 
     /// Whether the database answers.
     async fn health(&self) -> Result<(), StoreError>;
+
+    /// For people: what kind of database it is.
+    fn name(&self) -> &'static str;
 }

@@ -299,6 +299,10 @@ impl KeyStore for SqlKeyStore {
         let sql = Sql::new("SELECT key_id FROM virtual_keys LIMIT 1");
         self.database.fetch(sql).await.map(drop)
     }
+
+    fn name(&self) -> &'static str {
+        self.database.name()
+    }
 }
 
 impl SqlKeyStore {

@@ -279,3 +279,24 @@ async fn a_key_carries_its_tags_and_its_team_s() {
         ["app", "prod", "meta", "eu"]
     );
 }
+
+#[tokio::test]
+async fn many_who_ask_a_database_that_hangs_are_told_together() {
+    let scene = scene().await;
+    // as good as a database that hangs: no connection answers
+    let held = scene.database.hold_readers().await;
+    let started = std::time::Instant::now();
+    let asked = futures::future::join_all((0..8).map(|_| scene.ask("sk-1"))).await;
+    assert!(started.elapsed() < 2 * PATIENCE, "{:?}", started.elapsed());
+    for error in asked {
+        assert!(
+            matches!(error, Err(AuthorityError::Unavailable(_))),
+            "{error:?}"
+        );
+    }
+    drop(held);
+    tokio::time::pause();
+    tokio::time::advance(DOWN_FOR).await;
+    tokio::time::resume();
+    assert_eq!(scene.refusal("sk-1").await, Refusal::UnknownKey);
+}
