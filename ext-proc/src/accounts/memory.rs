@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dragoman_policy::budget::{
@@ -15,7 +14,7 @@ use dragoman_policy::{AccountId, BudgetRef, Budgets, Limits, NanoDollars, Refusa
 use tonic::async_trait;
 
 use self::settled::SettledIds;
-use super::journal::{Entry, Held, Journal, JournalError, JournalGuard, JournalWriter, Restored};
+use super::journal::{Entry, JournalWriter};
 use super::line::{Attempt, Desk, Line, Turn};
 use super::usual::UsualOutput;
 use super::{
@@ -23,6 +22,7 @@ use super::{
     Unsettled, WaitOptions, Warning,
 };
 
+mod journaled;
 pub(super) mod settled;
 
 /// Accounts of one process.
@@ -56,27 +56,6 @@ impl InProcess {
         Self::over(State::default(), options, past)
     }
 
-    /// Accounts that are journaled in the SQLite `file`, and take up what an earlier process left
-    /// there.
-    pub async fn journaled(
-        options: WaitOptions,
-        past: Arc<dyn Past>,
-        file: &Path,
-    ) -> Result<(Self, JournalGuard), JournalError> {
-        let journal = Journal::open(file).await?;
-        let restored = journal.restore().await?;
-        let written_at = restored.written_at;
-        let (writer, guard) = JournalWriter::start(journal);
-        let mut state = State::restore(restored);
-        state.journal = Some(writer.clone());
-        let accounts = Self {
-            journal: Some(writer),
-            journaled_until: written_at,
-            ..Self::over(state, options, past)
-        };
-        Ok((accounts, guard))
-    }
-
     fn over(state: State, options: WaitOptions, past: Arc<dyn Past>) -> Self {
         Self {
             state: Mutex::new(state),
@@ -85,12 +64,6 @@ impl InProcess {
             journal: None,
             journaled_until: UnixMillis::default(),
         }
-    }
-
-    /// When the journal that was taken up was last written: what the ledger has from after it may
-    /// not be accounted for.
-    pub const fn journaled_until(&self) -> UnixMillis {
-        self.journaled_until
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -333,63 +306,6 @@ impl State {
             crossed: expired.crossed,
         };
         expired.into_iter().map(unsettled).collect()
-    }
-}
-
-/// The journal.
-impl State {
-    fn restore(restored: Restored) -> Self {
-        let mut state = Self::default();
-        for sheet in restored.sheets {
-            state.budgets.restore_sheet(sheet);
-        }
-        for held in restored.open {
-            state.memos.insert(Arc::clone(&held.request_id), held.memo);
-            state.budgets.restore_reservation(
-                &held.request_id,
-                held.amount,
-                held.accounts,
-                held.due,
-            );
-        }
-        for held in restored.charged {
-            let (id, amount) = (&held.request_id, held.amount);
-            state
-                .budgets
-                .restore_charged(id, amount, held.accounts, held.due);
-        }
-        for (request_id, at) in restored.settled {
-            state.settled.insert(&request_id, at);
-        }
-        state
-    }
-
-    /// Notes what happened, in its order: the caller holds the lock.
-    fn note(&self, entry: impl FnOnce() -> Entry) {
-        if let Some(journal) = &self.journal {
-            journal.note(entry());
-        }
-    }
-
-    fn note_reserved(&self, request: &AdmitRequest, amount: NanoDollars) {
-        if request.budgets.is_empty() {
-            return;
-        }
-        self.note(|| {
-            Entry::Reserved(Held {
-                request_id: Arc::clone(&request.request_id),
-                amount,
-                due: request.expires_at,
-                accounts: request.budgets.iter().map(BudgetRef::at).collect(),
-                memo: Arc::clone(&request.memo),
-            })
-        });
-    }
-
-    fn note_sheets(&self, accounts: &[AccountWindow]) {
-        for sheet in accounts.iter().filter_map(|at| self.budgets.sheet(at)) {
-            self.note(|| Entry::Sheet(sheet));
-        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! A request whose reservation does not fit *now*, though it would if others had settled, waits for
 //! a moment in a fair line before it is refused.
 
+pub mod alerts;
 #[cfg(test)]
 pub(crate) mod contract;
 mod journal;
@@ -15,10 +16,12 @@ mod line;
 mod memory;
 mod reconcile;
 mod redis;
+mod sweep;
 mod usual;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dragoman_policy::budget::{AccountWindow, Balance, BudgetState, Charge, Crossing, Refused};
 use dragoman_policy::limits::{RateLimits, TokenEstimate};
@@ -28,11 +31,17 @@ use dragoman_policy::{
 use dragoman_proto::{ApiError, ErrorKind};
 use tonic::async_trait;
 
+use crate::clock;
+
 pub use journal::{JournalError, JournalGuard};
 pub use line::WaitOptions;
 pub use memory::InProcess;
 pub use reconcile::{ReconcileError, reconcile};
 pub use redis::{NAMESPACE, RedisAccounts};
+pub use sweep::sweep;
+
+/// A dependency that is away fails every request; the log needs it less often.
+const QUIET_MS: u64 = 1_000;
 
 /// Where budgets and limits are kept. Every backend passes the same contract suite.
 #[async_trait]
@@ -237,11 +246,18 @@ impl AccountsError {
         Self::Refused(Box::new(refusal.into()))
     }
 
-    /// Logs `error` for the operator; the client is told no more than which dependency it is.
+    /// Logs `error` for the operator, though not for each request; the client is told no more than
+    /// which dependency it is.
     fn unavailable(dependency: &'static str, error: &dyn fmt::Display) -> Self {
-        tracing::error!(dependency, %error, "accounts cannot be used");
+        static LAST_LOGGED: AtomicU64 = AtomicU64::new(0);
         metrics::counter!("dragoman_accounts_unavailable_total", "dependency" => dependency)
             .increment(1);
+        let now = clock::now_ms();
+        let last = LAST_LOGGED.load(Ordering::Relaxed);
+        if last.saturating_add(QUIET_MS) <= now {
+            LAST_LOGGED.store(now, Ordering::Relaxed);
+            tracing::error!(dependency, %error, "accounts cannot be used");
+        }
         Self::Unavailable { dependency }
     }
 }

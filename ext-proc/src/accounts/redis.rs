@@ -28,7 +28,7 @@ use serde::Serialize;
 use tonic::async_trait;
 
 use self::connection::{CallError, Connection, Scripts};
-use self::wire::{Budget, Expire, Meet, Reply, Reserve, Settle, is_exact};
+use self::wire::{Budget, Expire, MOST_AMOUNT, Meet, Reply, Reserve, Settle, clamped};
 use super::line::{Attempt, Desk, Line, Turn};
 use super::memory::settled::REMEMBERED_MS;
 use super::memory::{output_cap, refused, terms, warnings};
@@ -372,16 +372,21 @@ impl Desk for RedisAccounts {
             .budgets
             .iter()
             .map(|budget| BudgetState {
-                budget: budget.clone(),
+                budget: clamped(budget),
                 balance: Balance::default(),
             })
             .collect();
         let mut waiting = turn.waiting;
         let mut last_refused = None;
         terms.waiting = 1;
-        for _ in 0..TRIES {
+        for tried in 0..TRIES {
             let amount = match offer(&states, &request.quote, &terms) {
-                Ok(Offer::Take { amount, .. }) if is_exact(amount) => amount,
+                Ok(Offer::Take { amount, .. }) => amount.min(MOST_AMOUNT),
+                Ok(Offer::Refuse(_)) if tried == 0 => {
+                    // Larger than the budget: asks for what never fits, to say how it stands.
+                    waiting = 2;
+                    MOST_AMOUNT
+                }
                 not_taken => return refused(request, not_taken),
             };
             let balances = match self.reserve(request, amount, waiting).await? {
@@ -487,7 +492,7 @@ impl Drop for Unclaimed {
         runtime.spawn(async move {
             let release = Settle::release(&request_id, REMEMBERED_MS);
             if let Err(error) = call(&connection, &namespace, &scripts.settle, &release).await {
-                tracing::warn!(%error, "a reservation that nobody claims stays until it expires");
+                tracing::debug!(%error, "a reservation that nobody claims stays until it expires");
             }
         });
     }

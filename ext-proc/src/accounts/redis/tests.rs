@@ -133,3 +133,57 @@ async fn a_cluster_holds_all_keys_in_one_slot() {
     assert_eq!(balance(&accounts, &key).await, (60, 0));
     assert_eq!(balance(&accounts, &team).await, (60, 0));
 }
+
+#[tokio::test]
+async fn two_replicas_share_one_budget() {
+    let Some(server) = RedisServer::start().await else {
+        return;
+    };
+    let one = server.accounts(AT_ONCE, Arc::new(NoPast)).await;
+    let other = server.accounts(AT_ONCE, Arc::new(NoPast)).await;
+    let key = budget(Scope::Key, 199);
+    admit(&*one, request("a", &[key.clone()], 90)).await;
+    let cap = admit(&*other, request("b", &[key.clone()], 90))
+        .await
+        .output_cap;
+    assert_eq!(cap, Some(89));
+    charge(&*other, &settlement("a", 100)).await;
+    charge(&*one, &settlement("b", 99)).await;
+    assert_eq!(balance(&*one, &key).await, (199, 0));
+    let again = other.settle(&settlement("b", 99)).await.unwrap();
+    assert_eq!(again, Settled::Already);
+}
+
+#[tokio::test]
+async fn a_refusal_by_a_budget_says_how_it_stands() {
+    let Some(server) = RedisServer::start().await else {
+        return;
+    };
+    let accounts = server.accounts(AT_ONCE, Arc::new(NoPast)).await;
+    let key = budget(Scope::Key, 20);
+    admit(&*accounts, request("a", &[key.clone()], 1)).await;
+    charge(&*accounts, &settlement("a", 11)).await;
+    let large = AdmitRequest {
+        min_output_tokens: 90,
+        ..request("b", &[key.clone()], 90)
+    };
+    let Err(AccountsError::Refused(refused)) = accounts.admit(large).await else {
+        panic!("not refused");
+    };
+    let said = refused.to_string();
+    assert!(
+        said.contains("$0.000000011 of $0.00000002 is spent"),
+        "{said}"
+    );
+    assert_eq!(balance(&*accounts, &key).await, (11, 0));
+}
+
+#[tokio::test]
+async fn a_connection_with_tls_does_not_end_the_process() {
+    let Some(server) = RedisServer::start().await else {
+        return;
+    };
+    let url = server.url().replace("redis://", "rediss://");
+    let accounts = RedisAccounts::open(&url, NAMESPACE, AT_ONCE, Arc::new(NoPast)).unwrap();
+    assert!(accounts.health().await.is_err());
+}

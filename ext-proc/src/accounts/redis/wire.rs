@@ -14,6 +14,7 @@ use crate::accounts::{AdmitRequest, Settlement, Unsettled};
 /// The most that a double holds exactly, in nano-dollars: nine million dollars. Larger limits are
 /// cut to it, so that a budget is never enforced less than it says.
 const MOST: u64 = (1 << 53) - 1;
+pub(super) const MOST_AMOUNT: NanoDollars = NanoDollars::new(MOST);
 /// An account's key lives this much longer than its window, for late reports.
 const KEPT_AFTER_WINDOW_MS: u64 = 2 * 86_400_000;
 
@@ -127,7 +128,7 @@ impl<'r> Reserve<'r> {
         let limits = request.limits.iter();
         Self {
             id: &request.request_id,
-            amount: amount.nanos(),
+            amount: amount.nanos().min(MOST),
             waiting: waiting.max(1),
             budgets: budgets
                 .map(|budget| Budget::new(budget, request.now))
@@ -170,9 +171,13 @@ impl<'s> Settle<'s> {
     }
 }
 
-/// Whether an amount can be reserved exactly.
-pub(super) const fn is_exact(amount: NanoDollars) -> bool {
-    amount.nanos() <= MOST
+/// A budget that is enforced as exactly as scripts can.
+pub(super) fn clamped(budget: &BudgetRef) -> BudgetRef {
+    let mut clamped = budget.clone();
+    if budget.is_strict() {
+        clamped.limit = budget.limit.min(MOST_AMOUNT);
+    }
+    clamped
 }
 
 fn double(amount: NanoDollars) -> i64 {
