@@ -258,27 +258,39 @@ fn thinking<'a>(
     }
     // Anthropic's word for it, which LiteLLM's clients use with every model.
     if let Some(claude) = request.read::<Claude>("thinking") {
-        let budget = match (claude.r#type.as_str(), claude.budget_tokens) {
-            ("disabled", _) => Some(0),
-            (_, budget) => budget,
+        let model = &call.config.model;
+        let effort = match (claude.r#type.as_str(), claude.budget_tokens) {
+            ("disabled", _) => thinking::effort("none", model),
+            (_, Some(tokens)) => Some(thinking::tokens(tokens, model)),
+            (_, None) => None,
         };
-        return Ok(budget.map(|tokens| Thinking::Typed(thinking::budget(tokens))));
+        return Ok(config(effort, "thinking", unsupported));
     }
     let Some(raw) = request.some(FIELD) else {
         return Ok(None);
     };
     let effort = json::string(raw).and_then(|word| thinking::effort(&word, &call.config.model));
-    match effort {
-        Some(thinking::Effort::Config(config)) => Ok(Some(Thinking::Typed(config))),
-        Some(thinking::Effort::Nothing) => Ok(None),
-        Some(thinking::Effort::Unsupported) => {
-            unsupported.refuse(FIELD);
-            Ok(None)
-        }
-        None => Err(ApiError::invalid(
+    if effort.is_none() {
+        return Err(ApiError::invalid(
             "reasoning_effort must be none, minimal, low, medium, high or xhigh",
         )
-        .param(FIELD)),
+        .param(FIELD));
+    }
+    Ok(config(effort, FIELD, unsupported))
+}
+
+fn config<'a>(
+    effort: Option<thinking::Effort>,
+    field: &str,
+    unsupported: &mut Unsupported,
+) -> Option<Thinking<'a>> {
+    match effort? {
+        thinking::Effort::Config(config) => Some(Thinking::Typed(config)),
+        thinking::Effort::Nothing => None,
+        thinking::Effort::Unsupported => {
+            unsupported.refuse(field);
+            None
+        }
     }
 }
 

@@ -53,8 +53,16 @@ pub(super) fn effort(effort: &str, model: &str) -> Option<Effort> {
     })
 }
 
+/// A client's own budget for `model`; newer models take one too.
+pub(super) fn tokens(tokens: u64, model: &str) -> Effort {
+    match version(model) {
+        Some(version) if version < (2, 5) => Effort::Unsupported,
+        _ => Effort::Config(budget(tokens)),
+    }
+}
+
 /// A budget of tokens; 0 is not to think.
-pub(super) const fn budget(tokens: u64) -> ThinkingConfig {
+const fn budget(tokens: u64) -> ThinkingConfig {
     ThinkingConfig {
         thinking_budget: Some(tokens),
         thinking_level: None,

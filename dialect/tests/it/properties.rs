@@ -1,6 +1,8 @@
 //! Nothing that a client or a provider sends makes the crate panic, and tool arguments survive.
 
-use dragoman_dialect::{ResponseHead, ResponseTranslator, edge::inspect, translate_request};
+use dragoman_dialect::{
+    RequestHead, ResponseHead, ResponseTranslator, edge::inspect, translate_request,
+};
 use dragoman_proto::Operation;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -66,10 +68,79 @@ fn member_name() -> impl Strategy<Value = String> {
             "images",
             "options",
             "reasoning_effort",
+            "candidates",
+            "parts",
+            "functionCall",
+            "args",
+            "finishReason",
+            "usageMetadata",
+            "inlineData",
+            "$ref",
+            "anyOf",
+            "properties",
+            "parameters",
         ]
         .as_slice(),
     )
     .prop_map(str::to_owned)
+}
+
+/// A delta as some provider may write it.
+fn any_delta() -> impl Strategy<Value = Value> {
+    let call = (0_u64..3, any::<bool>(), ".{0,6}").prop_map(|(index, named, arguments)| {
+        let mut call = json!({"index": index, "function": {"arguments": arguments}});
+        if named {
+            call["id"] = json!(format!("call_{index}"));
+            call["function"]["name"] = json!("f");
+        }
+        json!({"tool_calls": [call]})
+    });
+    prop_oneof![
+        "[a-z]{0,6}".prop_map(|text| json!({"content": text})),
+        "[a-z]{0,6}".prop_map(|text| json!({"reasoning_content": text})),
+        call,
+    ]
+}
+
+/// The texts in the events of one type.
+fn told(body: &str, name: &str, text: impl Fn(&Value) -> Value) -> String {
+    body.split_terminator("\n\n")
+        .filter_map(|event| event.strip_prefix(&format!("event: {name}\ndata: ")))
+        .filter_map(|data| {
+            let data: Value = serde_json::from_str(data).unwrap();
+            text(&data).as_str().map(str::to_owned)
+        })
+        .collect()
+}
+
+/// A stream of tool calls, cut into pieces, one call after the other or all at once.
+fn tool_stream(texts: &[String], cuts: &[usize], interleave: bool) -> String {
+    let mut pieces: Vec<(usize, usize, Value)> = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        let chars: Vec<char> = text.chars().collect();
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (chars.len() + 1)).collect();
+        cuts.extend([0, chars.len()]);
+        cuts.sort_unstable();
+        for (at, range) in cuts.windows(2).enumerate() {
+            let piece: String = chars[range[0]..range[1]].iter().collect();
+            let mut call = json!({"index": index, "function": {"arguments": piece}});
+            if at == 0 {
+                call["id"] = json!(format!("call_{index}"));
+                call["function"]["name"] = json!("f");
+            }
+            pieces.push((if interleave { at } else { 0 }, index, call));
+        }
+    }
+    pieces.sort_by_key(|(turn, index, _)| (*turn, *index));
+    let mut stream = String::new();
+    for (_, _, call) in pieces {
+        stream += &format!(
+            "data: {}\n\n",
+            json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]})
+        );
+    }
+    stream
+        + "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n"
 }
 
 fn feed(target: &str, extra: &str, head: &ResponseHead<'_>, pieces: &[&[u8]]) {
@@ -91,7 +162,8 @@ proptest! {
                 let _ = inspect(operation, "/", kind, &body);
                 for target in DIALECTS {
                     let admission = admission(operation, true);
-                    let _ = translate_request(&deployment(target), &admission, kind, &body);
+                    let head = RequestHead { content_type: kind, anthropic_beta: kind };
+                    let _ = translate_request(&deployment(target), &admission, &head, &body);
                 }
             }
         }
@@ -106,7 +178,7 @@ proptest! {
         body.entry("messages").or_insert(Value::from(messages));
         let body = serde_json::to_vec(&body).unwrap();
         let _ = inspect(Operation::ChatCompletions, "/", None, &body);
-        for target in ["openai", "groq", "anthropic", "anthropic-new", "ollama"] {
+        for target in ["openai", "groq", "anthropic", "anthropic-new", "ollama", "gemini", "gemini-2", "vertex-claude"] {
             let _ = chat(target, &body);
         }
     }
@@ -168,6 +240,87 @@ proptest! {
     }
 
     #[test]
+    fn any_json_of_a_client_is_translated(
+        items in proptest::collection::vec(any_json(), 0..4),
+        members in proptest::collection::vec((member_name(), any_json()), 0..6),
+    ) {
+        let mut body: serde_json::Map<_, _> = members.into_iter().collect();
+        body.insert("messages".into(), Value::from(items.clone()));
+        body.insert("input".into(), Value::from(items));
+        let body = serde_json::to_vec(&body).unwrap();
+        for operation in [Operation::Messages, Operation::Responses] {
+            let _ = inspect(operation, "/", None, &body);
+            for target in ["openai", "groq", "anthropic"] {
+                let admission = admission(operation, true);
+                let _ = crate::support::translate(&deployment(target), &admission, None, &body);
+            }
+        }
+    }
+
+    #[test]
+    fn any_chunks_end_a_client_s_stream_in_order(
+        deltas in proptest::collection::vec(any_delta(), 0..12),
+        finish in proptest::sample::select(&["stop", "tool_calls", "length", ""][..]),
+        responses: bool,
+    ) {
+        let operation = if responses { Operation::Responses } else { Operation::Messages };
+        let mut stream = String::new();
+        for delta in &deltas {
+            stream += &format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": delta}]}));
+        }
+        stream += &format!("data: {}\n\ndata: [DONE]\n\n",
+            json!({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}));
+        let body = json!({"input": "x", "messages": [{"role": "user", "content": "x"}], "stream": true});
+        let admission = admission(operation, true);
+        let body = body.to_string();
+        let context = crate::support::translate(&deployment("groq"), &admission, None, body.as_bytes())
+            .unwrap()
+            .response;
+        let outcome = answer(&context, SSE, stream.as_bytes());
+        if outcome.head.status == 200 {
+            let said: String = deltas.iter().filter_map(|delta| delta["content"].as_str()).collect();
+            let (added, deltas_of_text) = if responses {
+                ("response.output_item.added", told(&outcome.body, "response.output_text.delta", |data| data["delta"].clone()))
+            } else {
+                ("content_block_start", told(&outcome.body, "content_block_delta", |data| data["delta"]["text"].clone()))
+            };
+            let done = if responses { "response.output_item.done" } else { "content_block_stop" };
+            prop_assert_eq!(deltas_of_text, said);
+            let count = |name: &str| outcome.body.matches(&format!("event: {name}\n")).count();
+            prop_assert_eq!(count(added), count(done));
+        }
+    }
+
+    #[test]
+    fn tool_arguments_survive_to_each_client(
+        arguments in proptest::collection::vec(proptest::collection::vec((".{0,8}", any_json()), 0..4), 1..4),
+        cuts in proptest::collection::vec(0_usize..40, 0..6),
+        interleave: bool,
+    ) {
+        let texts: Vec<String> = arguments.into_iter()
+            .map(|members| Value::Object(members.into_iter().collect()).to_string())
+            .collect();
+        let stream = tool_stream(&texts, &cuts, interleave);
+        let admission = admission(Operation::Messages, true);
+        let body = br#"{"messages":[{"role":"user","content":"x"}],"stream":true}"#;
+        let context = crate::support::translate(&deployment("groq"), &admission, None, body)
+            .unwrap()
+            .response;
+        let outcome = answer(&context, SSE, stream.as_bytes());
+        let mut told: Vec<String> = Vec::new();
+        for event in outcome.body.split_terminator("\n\n") {
+            let data: Value = serde_json::from_str(event.split_once("data: ").unwrap().1).unwrap();
+            match data["type"].as_str().unwrap() {
+                "content_block_start" => told.push(String::new()),
+                "content_block_delta" => told.last_mut().unwrap()
+                    .push_str(data["delta"]["partial_json"].as_str().unwrap()),
+                _ => {}
+            }
+        }
+        prop_assert_eq!(told, texts);
+    }
+
+    #[test]
     fn tool_arguments_survive_both_ways(
         arguments in proptest::collection::vec((".{0,8}", any_json()), 0..4)
     ) {
@@ -184,9 +337,12 @@ proptest! {
         let anthropic = json!({"content": [call], "stop_reason": "tool_use"});
         let call = json!({"function": {"name": "f", "arguments": arguments}});
         let ollama = json!({"message": {"tool_calls": [call]}, "done": true});
+        let call = json!({"functionCall": {"name": "f", "args": arguments}});
+        let gemini = json!({"candidates": [{"content": {"parts": [call]}, "finishReason": "STOP"}]});
         for (target, member, reply) in [
             ("anthropic", "input", anthropic),
             ("ollama", "arguments", ollama),
+            ("gemini", "args", gemini),
         ] {
             let sent = chat(target, &body).unwrap().body.unwrap();
             let sent = String::from_utf8(sent).unwrap();

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use dragoman_dialect::{
-    Head, Outgoing, ResponseContext, ResponseHead, ResponseTranslator, Translated,
+    Head, Outgoing, RequestHead, ResponseContext, ResponseHead, ResponseTranslator, Translated,
     translate_request,
 };
 use dragoman_proto::{Admission, ApiError, Dialect, Operation, Quirks, UpstreamConfig};
@@ -11,8 +11,10 @@ use dragoman_proto::{Admission, ApiError, Dialect, Operation, Quirks, UpstreamCo
 pub(crate) const SSE: &str = "text/event-stream; charset=utf-8";
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const NDJSON: &str = "application/x-ndjson";
+/// Where a project's models are on Vertex AI.
+const VERTEX: &str = "/v1/projects/p/locations/europe-west1";
 /// The dialects that answers and streams come in; each has folders of fixtures.
-pub(crate) const DIALECTS: [&str; 4] = ["openai", "anthropic", "ollama", "azure"];
+pub(crate) const DIALECTS: [&str; 5] = ["openai", "anthropic", "ollama", "azure", "gemini"];
 
 /// The content type of a dialect's streams.
 pub(crate) fn stream_type(dialect: &str) -> &'static str {
@@ -34,6 +36,11 @@ pub(crate) fn deployment(name: &str) -> UpstreamConfig {
         "ollama-levels" => (Dialect::Ollama, "gpt-oss:20b", ""),
         "azure" => (Dialect::Azure, "gpt-4o", ""),
         "azure-reasoning" => (Dialect::Azure, "o4-mini", "/openai/v1"),
+        "gemini" => (Dialect::Gemini, "gemini-2.5-flash", "/v1beta"),
+        "gemini-2" => (Dialect::Gemini, "gemini-2.0-flash", "/v1beta"),
+        "gemini-3" => (Dialect::Gemini, "gemini-3-pro-preview", "/v1beta"),
+        "vertex-gemini" => (Dialect::VertexAi, "gemini-2.5-pro", VERTEX),
+        "vertex-claude" => (Dialect::VertexAi, "claude-sonnet-4@20250514", VERTEX),
         other => unreachable!("no deployment {other}"),
     };
     let quirks = if name == "groq" {
@@ -76,7 +83,11 @@ pub(crate) fn translate(
     content_type: Option<&str>,
     body: &[u8],
 ) -> Result<Translated, ApiError> {
-    match translate_request(deployment, admission, content_type, body)? {
+    let head = RequestHead {
+        content_type,
+        ..RequestHead::default()
+    };
+    match translate_request(deployment, admission, &head, body)? {
         Outgoing::Request(translated) => Ok(*translated),
         Outgoing::Answer { .. } => unreachable!("the request is answered here"),
     }
