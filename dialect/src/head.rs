@@ -2,6 +2,15 @@
 
 use dragoman_proto::{Outcome, Usage, UsageSource};
 
+/// What a dialect may need of the client's headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RequestHead<'a> {
+    /// `content-type`.
+    pub content_type: Option<&'a str>,
+    /// `anthropic-beta`, of a client that speaks Anthropic's API.
+    pub anthropic_beta: Option<&'a str>,
+}
+
 /// The head of a provider's response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResponseHead<'a> {

@@ -4,6 +4,7 @@ use dragoman_proto::{Admission, ApiError, ClientDialect, Dialect, Operation, Ups
 
 use crate::{
     client::{self, Client},
+    head::RequestHead,
     registry,
 };
 
@@ -12,7 +13,7 @@ use crate::{
 pub(crate) struct Call<'a> {
     pub(crate) config: &'a UpstreamConfig,
     pub(crate) admission: &'a Admission,
-    pub(crate) content_type: Option<&'a str>,
+    pub(crate) head: RequestHead<'a>,
     pub(crate) body: &'a [u8],
 }
 
@@ -117,7 +118,7 @@ impl Call<'_> {
 pub fn translate_request(
     config: &UpstreamConfig,
     admission: &Admission,
-    content_type: Option<&str>,
+    head: &RequestHead<'_>,
     body: &[u8],
 ) -> Result<Outgoing, ApiError> {
     client::request(
@@ -125,7 +126,7 @@ pub fn translate_request(
         &Call {
             config,
             admission,
-            content_type,
+            head: *head,
             body,
         },
     )

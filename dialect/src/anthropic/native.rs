@@ -2,29 +2,50 @@
 //! replaced and the usage read.
 
 use dragoman_proto::{ApiError, Operation};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
     error, headers, path,
     schema::{StreamEvent, UsageIn},
-    stream::failure,
+    stream::{failure, is_unknown},
 };
 use crate::{
     edge,
     failure::Failure,
     framing::Event,
     hub::prepare,
-    json::Object,
+    json::{self, Object},
     meter::Meter,
     request::{Call, ResponseContext, Translated},
     sink::{EventTranslator, Flow, Sink},
 };
 
+/// A deployment's defaults that are the same in chat and in Messages.
+const DEFAULTS: [&str; 6] = [
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "top_k",
+    "thinking",
+    "service_tier",
+];
+/// The longest list of betas.
+const MAX_BETAS: usize = 1024;
+/// Betas that make a request dearer than its price says.
+const DEAR: [&str; 2] = ["context-1m-", "fast-mode-"];
+
 /// The client's request for this deployment.
 pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
     let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
-    let unsupported = prepare(&mut request, call.config);
+    let given: Vec<String> = request.names().map(str::to_owned).collect();
+    let mut unsupported = prepare(&mut request, call.config);
+    // A deployment's defaults are chat's, of which not all have a place here.
+    request.retain(|name| DEFAULTS.contains(&name) || given.iter().any(|known| known == name));
     request.set("model", &call.config.model);
+    if let Some(messages) = without_unproven(&request) {
+        request.set("messages", &messages);
+        unsupported.leave_out("messages.thinking");
+    }
     if call.admission.operation == Operation::Messages
         && let Some(cap) = call.admission.output_cap
         && request
@@ -33,13 +54,68 @@ pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
     {
         request.set("max_tokens", &cap);
     }
+    let mut headers = headers(call);
+    if let Some(betas) = call.head.anthropic_beta.map(betas)
+        && !betas.is_empty()
+    {
+        headers.push(("anthropic-beta", betas));
+    }
     Ok(Translated {
         path: path(call),
-        headers: headers(call),
+        headers,
         body: Some(request.to_bytes(call.body.len() + 64)),
         dropped: unsupported.finish()?,
         response: call.context(),
     })
+}
+
+/// The client's betas, without what is no name of one.
+fn betas(header: &str) -> String {
+    let is_name = |beta: &&str| {
+        !beta.is_empty()
+            && beta
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+            && !DEAR.iter().any(|start| beta.starts_with(start))
+    };
+    let header = header.get(..MAX_BETAS).unwrap_or(header);
+    let names: Vec<&str> = header.split(',').map(str::trim).filter(is_name).collect();
+    names.join(",")
+}
+
+/// The messages without thinking that has no signature: another provider thought it, and Anthropic
+/// takes back only what it can prove to be its own. `None` when there is no such thinking.
+fn without_unproven(request: &Object<'_>) -> Option<Box<RawValue>> {
+    let raw = request.some("messages")?;
+    if !raw.get().contains("\"thinking\"") {
+        return None;
+    }
+    let mut messages: Vec<Object<'_>> = serde_json::from_str(raw.get()).ok()?;
+    let mut found = false;
+    messages.retain_mut(|message| {
+        let Some(blocks) = proven(message) else {
+            return true;
+        };
+        found = true;
+        message.set("content", &blocks);
+        blocks.get() != "[]"
+    });
+    found.then(|| to_raw_value(&messages).ok())?
+}
+
+/// The content of a message without unproven thinking; `None` when that is all of it.
+fn proven(message: &Object<'_>) -> Option<Box<RawValue>> {
+    let blocks: Vec<&RawValue> = serde_json::from_str(message.some("content")?.get()).ok()?;
+    let is_proven = |raw: &&&RawValue| {
+        Object::parse(raw.get().as_bytes()).is_ok_and(|block| {
+            block.read::<String>("type").as_deref() != Some("thinking")
+                || block
+                    .some("signature")
+                    .is_some_and(|raw| !json::inner(raw).is_empty())
+        })
+    };
+    let kept: Vec<&&RawValue> = blocks.iter().filter(is_proven).collect();
+    (kept.len() < blocks.len()).then(|| to_raw_value(&kept).ok())?
 }
 
 /// The client's answer.
@@ -105,8 +181,17 @@ impl EventTranslator for NativeStream {
     fn event(&mut self, event: &Event<'_>, sink: &mut Sink<'_>) -> Result<Flow, Failure> {
         let unreadable =
             || Failure::garbage(&self.provider, "an event of the stream is not readable");
-        let parsed: StreamEvent<'_> =
-            serde_json::from_slice(&event.data).map_err(|_| unreadable())?;
+        let parsed: StreamEvent<'_> = match json::parse(&event.data) {
+            Ok(parsed) => parsed,
+            // New events may come any time, says the documentation, and look like anything.
+            Err(_) if is_unknown(&event.data) => return Ok(Flow::Continue),
+            Err(_) => {
+                return Err(match error::read(&event.data) {
+                    Some(_) => failure(&self.provider, &event.data),
+                    None => unreadable(),
+                });
+            }
+        };
         let kind = &*parsed.r#type;
         if kind == "error" {
             return Err(failure(&self.provider, &event.data));
@@ -120,7 +205,7 @@ impl EventTranslator for NativeStream {
         if let Some(delta) = &parsed.delta {
             let text = delta.text.or(delta.partial_json).or(delta.thinking);
             sink.meter
-                .output(text.map_or(0, |raw| crate::json::inner(raw).len()));
+                .output(text.map_or(0, |raw| json::inner(raw).len()));
         }
         let meaningful = matches!(
             kind,

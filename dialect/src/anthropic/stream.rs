@@ -302,7 +302,7 @@ impl MessageStream {
 }
 
 /// Whether an event is of a type that we do not know, whose members may be anything.
-fn is_unknown(data: &[u8]) -> bool {
+pub(super) fn is_unknown(data: &[u8]) -> bool {
     const KNOWN: [&str; 8] = [
         "message_start",
         "content_block_start",

@@ -107,6 +107,8 @@ struct Call {
     name: String,
     has_arguments: bool,
     scan: ObjectScan,
+    /// It has been told; what still comes for it is nothing, or not of the object.
+    told: bool,
 }
 
 /// A piece that comes after the open call.
@@ -237,12 +239,16 @@ impl<W: Writer> Blocks<W> {
             name: name.unwrap_or_default(),
             has_arguments: false,
             scan: ObjectScan::default(),
+            told: false,
         });
         Some(at)
     }
 
     /// Adds to the block of `kind`, now or when its turn comes.
     fn add(&mut self, kind: Kind, text: Text<'_>, sink: &mut Sink<'_>) {
+        if matches!(kind, Kind::Call(at) if self.calls.get(at).is_some_and(|call| call.told)) {
+            return;
+        }
         let same = self.open == Some(kind) && !(self.sealed && kind == Kind::Thinking);
         if same && kind != Kind::Redacted {
             self.write(kind, text, sink);
@@ -255,7 +261,6 @@ impl<W: Writer> Blocks<W> {
     }
 
     fn wait(&mut self, kind: Kind, text: Text<'_>) {
-        let closed = matches!(kind, Kind::Call(at) if self.calls.get(at).is_some_and(|call| call.scan.is_whole()));
         let position = match kind {
             Kind::Call(_) => self.waiting.iter().position(|piece| piece.kind == kind),
             _ => self
@@ -264,10 +269,6 @@ impl<W: Writer> Blocks<W> {
                 .is_some_and(|piece| piece.kind == kind)
                 .then(|| self.waiting.len().saturating_sub(1)),
         };
-        if position.is_none() && closed {
-            // Nothing follows a whole object.
-            return;
-        }
         let text = escaped(text);
         self.waiting_bytes = self.waiting_bytes.saturating_add(text.len());
         match position.and_then(|at| self.waiting.get_mut(at)) {
@@ -365,7 +366,7 @@ impl<W: Writer> Blocks<W> {
             if !std::mem::replace(&mut call.has_arguments, true) {
                 self.writer.delta(Text::Plain("{}"), sink);
             }
-            call.scan.end();
+            call.told = true;
         }
         self.writer.stop(sink);
     }
@@ -458,11 +459,6 @@ struct ObjectScan {
 impl ObjectScan {
     fn is_whole(&self) -> bool {
         self.whole
-    }
-
-    /// No more will come.
-    fn end(&mut self) {
-        self.whole = true;
     }
 
     fn feed(&mut self, text: &str) {

@@ -89,7 +89,7 @@ fn through_chat(
     let mut translated = folder.request(&Call {
         config: call.config,
         admission: &admission,
-        content_type: Some("application/json"),
+        head: call.head,
         body: &chat.body,
     })?;
     // The client's own bytes are not what the provider may see.

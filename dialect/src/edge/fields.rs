@@ -2,17 +2,18 @@
 
 use std::fmt;
 
-use dragoman_proto::{ApiError, Facts, Operation, Overrides};
+use dragoman_proto::{ApiError, ClientDialect, Facts, Operation, Overrides};
 use serde::{
     Deserializer,
-    de::{MapAccess, Visitor},
+    de::{DeserializeSeed, MapAccess, Visitor},
 };
+use serde_json::value::RawValue;
 
 use super::{
     invalid_json,
     tally::{MAX_NAME, MAX_TEXTS, Measure, Shape, Tally},
 };
-use crate::json::Name;
+use crate::json::{Name, Object};
 
 /// More choices than any provider makes.
 const MAX_CHOICES: i64 = 128;
@@ -27,6 +28,8 @@ enum Kind {
     /// At least 1.
     Count,
     TextOrTexts,
+    TextOrObjects,
+    Texts,
     Objects,
     Object,
     /// A text, or a list that is not empty.
@@ -38,7 +41,8 @@ enum Kind {
 /// The type of the members that we know.
 fn kind(operation: Operation, name: &str) -> Option<Kind> {
     Some(match name {
-        "model" | "user" | "reasoning_effort" => Kind::Text,
+        "model" | "user" | "reasoning_effort" | "previous_response_id" => Kind::Text,
+        "background" => Kind::Bool,
         "stream" | "parallel_tool_calls" | "disable_fallbacks" | "drop_params" | "store" => {
             Kind::Bool
         }
@@ -49,12 +53,27 @@ fn kind(operation: Operation, name: &str) -> Option<Kind> {
         "n" | "max_tokens" | "max_completion_tokens" | "max_output_tokens" => Kind::Count,
         "messages" if required(operation).contains(&"messages") => Kind::Messages,
         "stop" => Kind::TextOrTexts,
+        "system" | "stop_sequences" | "thinking" | "tool_choice" | "top_k"
+            if matches!(operation, Operation::Messages | Operation::CountTokens) =>
+        {
+            match name {
+                "system" => Kind::TextOrObjects,
+                "stop_sequences" => Kind::Texts,
+                "top_k" => Kind::Whole,
+                _ => Kind::Object,
+            }
+        }
+        "instructions" | "text" | "reasoning" if operation == Operation::Responses => match name {
+            "instructions" => Kind::Text,
+            _ => Kind::Object,
+        },
         "metadata" => Kind::Object,
         "tools" => Kind::Objects,
         "response_format" if operation == Operation::ChatCompletions => Kind::Object,
         "stream_options" => Kind::Object,
         "input" if operation == Operation::AudioSpeech => Kind::Text,
-        "input" | "prompt" if operation != Operation::Responses => Kind::Input,
+        "prompt" if operation == Operation::Responses => Kind::Object,
+        "input" | "prompt" => Kind::Input,
         "query" if operation == Operation::Rerank => Kind::Text,
         "documents" if operation == Operation::Rerank => Kind::List,
         _ => return None,
@@ -79,15 +98,18 @@ const fn required(operation: Operation) -> &'static [&'static str] {
 impl Kind {
     fn accepts(self, shape: &Shape<'_>) -> bool {
         match (self, shape) {
-            (Self::Text | Self::TextOrTexts | Self::Input, Shape::Text(_) | Shape::LongText)
+            (
+                Self::Text | Self::TextOrTexts | Self::TextOrObjects | Self::Input,
+                Shape::Text(_) | Shape::LongText,
+            )
             | (Self::Bool, Shape::Bool(_))
             | (Self::Number, Shape::Number(_) | Shape::Whole(_))
             | (Self::Whole, Shape::Whole(_))
             | (Self::Object, Shape::Object { .. })
             | (Self::List, Shape::List { .. }) => true,
             (Self::Count, Shape::Whole(n)) => *n > 0,
-            (Self::TextOrTexts, Shape::List { of_strings, .. }) => *of_strings,
-            (Self::Objects, Shape::List { of_objects, .. }) => *of_objects,
+            (Self::TextOrTexts | Self::Texts, Shape::List { of_strings, .. }) => *of_strings,
+            (Self::Objects | Self::TextOrObjects, Shape::List { of_objects, .. }) => *of_objects,
             (Self::Input | Self::Messages, Shape::List { length, .. }) => *length > 0,
             _ => false,
         }
@@ -101,6 +123,8 @@ impl Kind {
             Self::Whole => "an integer",
             Self::Count => "an integer of at least 1",
             Self::TextOrTexts => "a string or an array of strings",
+            Self::TextOrObjects => "a string or an array of objects",
+            Self::Texts => "an array of strings",
             Self::Objects => "an array of objects",
             Self::Object => "an object",
             Self::Input => "a string or an array that is not empty",
@@ -176,6 +200,13 @@ impl Inspector {
         // What is for the gateway is no part of the prompt.
         let mut aside = Tally::default();
         let shape = match name {
+            "metadata" if self.operation.client_dialect() == ClientDialect::Anthropic => {
+                let raw: &'de RawValue = map.next_value()?;
+                self.end_user(raw);
+                Measure::collecting(&mut aside, &mut texts)
+                    .deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
+                    .map_err(serde::de::Error::custom)?
+            }
             "fallbacks" | "tags" | "metadata" => {
                 map.next_value_seed(Measure::collecting(&mut aside, &mut texts))?
             }
@@ -205,6 +236,17 @@ impl Inspector {
         }
         self.seen.extend(required);
         Ok(())
+    }
+
+    /// The end user of a Messages request, in its metadata.
+    fn end_user(&mut self, metadata: &RawValue) {
+        let user = Object::parse(metadata.get().as_bytes())
+            .ok()
+            .and_then(|metadata| metadata.read::<String>("user_id"))
+            .filter(|user| !user.is_empty() && user.len() <= MAX_NAME);
+        if user.is_some() {
+            self.facts.user = user;
+        }
     }
 
     /// Takes a fact out of a member whose type is right.

@@ -30,6 +30,10 @@ const NUMBER_BOUND: u64 = 24;
 /// compress to no less than about 2 KB and are below 5,000 tokens.
 const DOCUMENT_BOUND_PER_BYTE: u64 = 2;
 
+/// What a file somewhere else may be: as many tokens as fit a usual context. Where no more fits, the
+/// provider refuses it; a larger context with larger files is the known exception.
+const REMOTE_DOCUMENT: usize = 100_000;
+
 /// The longest name: facts travel in headers.
 pub(super) const MAX_NAME: usize = 512;
 /// The most names in a list, for the same reason.
@@ -118,6 +122,8 @@ pub(super) enum Shape<'de> {
     Object {
         /// Whether it has a `role` that is a string.
         has_role: bool,
+        /// Whether it says where on the web a file is.
+        has_url: bool,
     },
 }
 
@@ -128,6 +134,10 @@ enum Place {
     Image,
     Audio,
     Document,
+    /// A file of which only the address is here.
+    Remote,
+    /// What says where a file is, with Messages.
+    Source,
 }
 
 /// Whether base64 or a data URL holds an image: PNG, JPEG, GIF or WebP by their first bytes.
@@ -164,7 +174,9 @@ impl<'t> Measure<'t> {
     fn string(&mut self, text: &str) {
         let bytes = text.len();
         match self.place {
-            Place::Text => self.tally.text(bytes),
+            Place::Text | Place::Source => self.tally.text(bytes),
+            Place::Remote => self.tally.document(REMOTE_DOCUMENT),
+            Place::Document if text.starts_with("http") => self.tally.document(REMOTE_DOCUMENT),
             Place::Image => self.tally.image(),
             Place::Audio => self.tally.audio(bytes),
             Place::Document if is_image(text) => self.tally.image(),
@@ -177,7 +189,9 @@ impl Place {
     /// The place of the member `name`: media are no text.
     fn within(self, name: &str) -> Self {
         match (self, name) {
-            (_, "image_url") | (Self::Image, "url") => Self::Image,
+            (_, "image_url") | (Self::Image | Self::Source, "url") => Self::Image,
+            (_, "source") => Self::Source,
+            (_, "file_url" | "file_id") => Self::Remote,
             (_, "input_audio") | (Self::Audio, "data") => Self::Audio,
             (_, "file_data" | "data" | "b64_json") => Self::Document,
             _ => Self::Text,
@@ -257,7 +271,7 @@ impl<'de> Visitor<'de> for Measure<'_> {
         })? {
             of_strings &= matches!(shape, Shape::Text(_) | Shape::LongText);
             of_objects &= matches!(shape, Shape::Object { .. });
-            if shape != (Shape::Object { has_role: true }) {
+            if !matches!(shape, Shape::Object { has_role: true, .. }) {
                 roleless = roleless.or(Some(length));
             }
             if let (Some(texts), Shape::Text(text)) = (&mut texts, shape)
@@ -277,7 +291,8 @@ impl<'de> Visitor<'de> for Measure<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape<'de>, A::Error> {
-        let mut has_role = false;
+        let (mut has_role, mut has_url) = (false, false);
+        let (mut is_document, mut is_remote) = (false, false);
         let Self {
             tally,
             place,
@@ -290,10 +305,18 @@ impl<'de> Visitor<'de> for Measure<'_> {
                 place: place.within(&name),
                 texts: texts.as_deref_mut().filter(|_| name == "tags"),
             })?;
-            if name == "role" {
-                has_role = matches!(shape, Shape::Text(_) | Shape::LongText);
+            let is_text = matches!(shape, Shape::Text(_) | Shape::LongText);
+            match &*name {
+                "role" => has_role = is_text,
+                "url" => has_url = is_text && place == Place::Source,
+                "type" => is_document = matches!(&shape, Shape::Text(kind) if kind == "document"),
+                "source" => is_remote = matches!(shape, Shape::Object { has_url: true, .. }),
+                _ => {}
             }
         }
-        Ok(Shape::Object { has_role })
+        if is_document && is_remote {
+            tally.document(REMOTE_DOCUMENT);
+        }
+        Ok(Shape::Object { has_role, has_url })
     }
 }

@@ -150,7 +150,7 @@ fn stream_options(request: &mut Object<'_>, call: &Call<'_>, response: &mut Resp
 
 /// A form: only the model's bytes change.
 fn form(call: &Call<'_>) -> Result<Translated, ApiError> {
-    let content_type = call.content_type.unwrap_or_default();
+    let content_type = call.head.content_type.unwrap_or_default();
     let parts = multipart::parts(content_type, call.body)
         .map_err(|error| ApiError::new(ErrorKind::InvalidRequest, error.to_string()))?;
     let model = &call.config.model;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use dragoman_dialect::{Outgoing, ResponseContext, ResponseTranslator, Translated};
+use dragoman_dialect::{Outgoing, RequestHead, ResponseContext, ResponseTranslator, Translated};
 use dragoman_proto::{Admission, ApiError, Operation};
 use serde_json::{Value, json};
 
@@ -208,8 +208,9 @@ fn an_error_has_the_shape_of_the_client_s_api() {
 fn tokens_are_estimated_where_no_provider_counts() {
     let body = br#"{"messages":[{"role":"user","content":"x"}]}"#;
     let admission = admission(Operation::CountTokens, false);
+    let head = RequestHead::default();
     let translate =
-        |target| dragoman_dialect::translate_request(&deployment(target), &admission, None, body);
+        |target| dragoman_dialect::translate_request(&deployment(target), &admission, &head, body);
     assert_eq!(
         translate("groq").unwrap(),
         Outgoing::Answer {
@@ -268,4 +269,99 @@ fn claude_s_own_thinking_and_messages_stay_as_they_are() {
     let mut expected = body;
     expected["model"] = json!("claude-sonnet-4-20250514");
     assert_eq!(sent, expected);
+}
+
+#[test]
+fn unproven_thinking_does_not_go_to_anthropic() {
+    let block =
+        |signature: &str| json!({"type": "thinking", "thinking": "t", "signature": signature});
+    let text = json!({"type": "text", "text": "x"});
+    let body = json!({"max_tokens": 9, "messages": [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": [block(""), text]},
+        {"role": "user", "content": "b"},
+        {"role": "assistant", "content": [block("")]},
+        {"role": "user", "content": "c"},
+        {"role": "assistant", "content": [block("sig"), text]},
+    ]});
+    let translated = translate(
+        "anthropic",
+        Operation::Messages,
+        body.to_string().as_bytes(),
+    )
+    .unwrap();
+    let sent: Value = serde_json::from_slice(&translated.body.unwrap()).unwrap();
+    let contents: Vec<&Value> = sent["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| &m["content"])
+        .collect();
+    assert_eq!(
+        contents,
+        [
+            &json!("a"),
+            &json!([text]),
+            &json!("b"),
+            &json!("c"),
+            &json!([block("sig"), text])
+        ]
+    );
+    assert_eq!(translated.dropped, ["messages.thinking"]);
+}
+
+#[test]
+fn betas_go_to_anthropic_but_not_those_with_another_price() {
+    let head = RequestHead {
+        anthropic_beta: Some("interleaved-thinking-2025-05-14, context-1m-2025-08-07,a\u{e4},b-1"),
+        ..RequestHead::default()
+    };
+    let body = br#"{"max_tokens":9,"messages":[{"role":"user","content":"x"}]}"#;
+    let admission = admission(Operation::Messages, false);
+    for (target, expected) in [
+        ("anthropic", Some("interleaved-thinking-2025-05-14,b-1")),
+        ("openai", None),
+    ] {
+        let outgoing =
+            dragoman_dialect::translate_request(&deployment(target), &admission, &head, body);
+        let Outgoing::Request(translated) = outgoing.unwrap() else {
+            unreachable!("a message is not answered here");
+        };
+        let sent = translated
+            .headers
+            .iter()
+            .find(|(name, _)| *name == "anthropic-beta");
+        assert_eq!(sent.map(|(_, value)| value.as_str()), expected);
+    }
+}
+
+#[test]
+fn events_that_nobody_knows_yet_do_no_harm() {
+    let context = context("anthropic", Operation::Messages, true);
+    let stream = b"event: news\ndata: {\"type\":\"news\",\"delta\":5,\"usage\":\"x\"}\n\n\
+        event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\n\
+        event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    let outcome = respond(&context, &head(200, SSE), [&stream[..]]);
+    assert_eq!(outcome.head.status, 200);
+    assert!(outcome.report.contains("Complete"), "{}", outcome.report);
+}
+
+#[test]
+fn defaults_of_chat_stay_out_of_native_requests() {
+    let mut deployment = deployment("anthropic");
+    deployment.defaults =
+        serde_json::from_value(json!({"temperature": 0.2, "frequency_penalty": 1, "stop": ["x"]}))
+            .unwrap();
+    let body = br#"{"max_tokens":9,"messages":[{"role":"user","content":"x"}]}"#;
+    let admission = admission(Operation::Messages, false);
+    let translated = support::translate(&deployment, &admission, None, body).unwrap();
+    let sent: Value = serde_json::from_slice(&translated.body.unwrap()).unwrap();
+    let mut names: Vec<_> = sent
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["max_tokens", "messages", "model", "temperature"]);
 }

@@ -248,3 +248,80 @@ fn the_wrong_kind_of_body_is_415() {
     let form = inspect(Operation::ChatCompletions, "/p", kind, FORM.as_bytes());
     assert_eq!(form.unwrap_err().status(), 415);
 }
+
+fn messages(members: &str) -> Result<Facts, ApiError> {
+    let body = format!(r#"{{"model":"m","max_tokens":9,{members}}}"#);
+    inspect(Operation::Messages, "/v1/messages", None, body.as_bytes())
+}
+
+#[test]
+fn a_message_states_its_facts() {
+    let facts = messages(
+        r#""messages":[{"role":"user","content":"hello"}],"stream":true,"system":[{"type":"text","text":"s"}],
+        "stop_sequences":["a"],"metadata":{"user_id":"u1"},"tool_choice":{"type":"auto"},"thinking":{"type":"disabled"}"#,
+    )
+    .unwrap();
+    assert_eq!(facts.user.as_deref(), Some("u1"));
+    assert_eq!((facts.max_tokens, facts.stream), (Some(9), true));
+}
+
+#[test]
+fn wrong_types_of_a_message_are_named() {
+    for (members, param) in [
+        (r#""system":5"#, "system"),
+        (r#""system":["x"]"#, "system"),
+        (r#""stop_sequences":"x""#, "stop_sequences"),
+        (r#""thinking":true"#, "thinking"),
+        (r#""tool_choice":"auto""#, "tool_choice"),
+        (r#""metadata":"x""#, "metadata"),
+        (r#""messages":[]"#, "messages"),
+        (r#""messages":[{"content":"x"}]"#, "messages[0]"),
+    ] {
+        let members = format!(r#""messages":[{{"role":"user","content":"x"}}],{members}"#);
+        let error = messages(&members).unwrap_err();
+        assert_eq!(
+            (error.status(), error.param.as_deref()),
+            (400, Some(param)),
+            "{members}"
+        );
+    }
+}
+
+#[test]
+fn media_of_messages_are_no_text() {
+    let bound = |source: &str, kind: &str| {
+        let members = format!(
+            r#""messages":[{{"role":"user","content":[{{"type":"{kind}","source":{source}}}]}}]"#
+        );
+        messages(&members).unwrap().prompt_bound
+    };
+    let long = "A".repeat(100_000);
+    let image = format!(r#"{{"type":"base64","media_type":"image/png","data":"iVBOR{long}"}}"#);
+    assert!((8_192..10_000).contains(&bound(&image, "image")));
+    let url = r#"{"type":"url","url":"https://example.test/a"}"#;
+    assert!((8_192..10_000).contains(&bound(url, "image")));
+    assert!(bound(url, "document") >= 200_000);
+    let pdf = format!(r#"{{"type":"base64","media_type":"application/pdf","data":"{long}"}}"#);
+    assert!(bound(&pdf, "document") >= 200_000);
+}
+
+#[test]
+fn wrong_types_of_a_response_are_named() {
+    for (member, param) in [
+        (r#""input":5"#, "input"),
+        (r#""input":[]"#, "input"),
+        (r#""instructions":[]"#, "instructions"),
+        (r#""text":"x""#, "text"),
+        (r#""reasoning":"high""#, "reasoning"),
+        (r#""background":"yes""#, "background"),
+    ] {
+        let body = format!(r#"{{"model":"m",{member}}}"#);
+        let error =
+            inspect(Operation::Responses, "/v1/responses", None, body.as_bytes()).unwrap_err();
+        assert_eq!(
+            (error.status(), error.param.as_deref()),
+            (400, Some(param)),
+            "{member}"
+        );
+    }
+}

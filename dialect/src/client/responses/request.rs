@@ -96,7 +96,12 @@ pub(in super::super) fn request(
         chat.set("response_format", &format);
     }
     if let Some(verbosity) = text.verbosity.filter(|raw| raw.get() != "null") {
-        chat.set("verbosity", verbosity);
+        // Only OpenAI's own reasoning models have a word for it.
+        if !extras && folder.reasons(call.config) {
+            chat.set("verbosity", verbosity);
+        } else {
+            unsupported.leave_out("text.verbosity");
+        }
     }
     reasoning(folder, call, &request, &mut chat, &mut unsupported);
     Ok(ChatRequest {
