@@ -212,6 +212,19 @@ const fn later(
     row
 }
 
+/// Google's own API; the version belongs to the base, as LiteLLM's users write it.
+const fn gemini(prefix: &'static str) -> Provider {
+    let mut row = provider(
+        prefix,
+        Some(Dialect::Gemini),
+        "https://generativelanguage.googleapis.com/v1beta",
+        &["GEMINI_API_BASE"],
+        &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+    );
+    row.header = KeyHeader::XGoogApiKey;
+    row
+}
+
 /// OpenAI's API on Azure, where each has an address of their own.
 const fn azure(prefix: &'static str) -> Provider {
     let dialect = Some(Dialect::Azure);
@@ -318,7 +331,7 @@ static PROVIDERS: &[Provider] = &[
     openai("infinity", "", &["INFINITY_API_BASE"], &["INFINITY_API_KEY"]).keyless(),
     ollama("ollama"),
     ollama("ollama_chat"),
-    later("gemini", "https://generativelanguage.googleapis.com/v1beta", KeyHeader::XGoogApiKey, &["GEMINI_API_BASE"], &["GEMINI_API_KEY", "GOOGLE_API_KEY"]),
+    gemini("gemini"),
     later("vertex_ai", "", KeyHeader::Bearer, &["VERTEXAI_API_BASE"], &[]).keyless(),
     later("vertex_ai_beta", "", KeyHeader::Bearer, &["VERTEXAI_API_BASE"], &[]).keyless(),
     later("bedrock", "", KeyHeader::Bearer, &[], &[]).keyless(),
