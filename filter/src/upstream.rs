@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 
-use dragoman_dialect::{Head, Outgoing, ResponseHead, ResponseTranslator, Translated};
+use dragoman_dialect::{Head, Outgoing, RequestHead, ResponseHead, ResponseTranslator, Translated};
 use dragoman_proto::{
     Admission, ApiError, AttemptReport, ClientDialect, ErrorKind, Outcome, UpstreamConfig, names,
 };
@@ -18,6 +18,9 @@ use crate::{Flow, Host, edge};
 /// Output tokens by which a running estimate must grow before it is reported again: a client that
 /// leaves a stream is charged within this many tokens of what was sent to it.
 const REPORT_STEP: u64 = 16;
+
+/// The property in which the first attempt keeps the client's `anthropic-beta` for the others.
+const BETAS_PROPERTY: &str = "dragoman.betas";
 
 /// One attempt.
 #[derive(Debug)]
@@ -201,13 +204,28 @@ impl Upstream {
             self.config = Rc::new(config);
         }
         let content_type = host.request_header("content-type");
+        let anthropic_beta = self.betas(host);
+        let head = RequestHead {
+            content_type: content_type.as_deref(),
+            anthropic_beta: anthropic_beta.as_deref(),
+        };
         let body = host.request_body(size);
-        dragoman_dialect::translate_request(
-            &self.config,
-            &admission,
-            content_type.as_deref(),
-            &body,
-        )
+        dragoman_dialect::translate_request(&self.config, &admission, &head, &body)
+    }
+
+    /// The client's `anthropic-beta`. Headers are replaced by the first attempt, which keeps it for
+    /// those that follow.
+    fn betas(&self, host: &impl Host) -> Option<String> {
+        if self.client != ClientDialect::Anthropic {
+            return None;
+        }
+        if self.report.attempt > 1 {
+            let kept = host.property(&[BETAS_PROPERTY])?;
+            return String::from_utf8(kept).ok();
+        }
+        let betas = host.request_header("anthropic-beta")?;
+        host.set_property(BETAS_PROPERTY, betas.as_bytes());
+        Some(betas)
     }
 
     /// Replaces headers and body by what this provider is to see: nothing else leaves the house.
