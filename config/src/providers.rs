@@ -237,7 +237,7 @@ const fn azure(prefix: &'static str) -> Provider {
 const fn cohere(prefix: &'static str) -> Provider {
     let mut row = provider(
         prefix,
-        None,
+        Some(Dialect::Cohere),
         "https://api.cohere.com",
         &["COHERE_API_BASE"],
         &["COHERE_API_KEY", "CO_API_KEY"],

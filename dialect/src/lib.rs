@@ -21,6 +21,7 @@
 mod anthropic;
 mod azure;
 mod client;
+mod cohere;
 pub mod edge;
 mod failure;
 mod framing;

@@ -5,6 +5,7 @@ use dragoman_proto::{ApiError, Dialect, ErrorKind, Operation, UpstreamConfig};
 use crate::{
     anthropic::Anthropic,
     azure::Azure,
+    cohere::Cohere,
     failure::{Failure, ProviderError},
     framing::Framer,
     gemini::Gemini,
@@ -67,6 +68,7 @@ pub(crate) fn provider(dialect: Dialect) -> Result<&'static dyn ProviderDialect,
         Dialect::Azure => Ok(&Azure),
         Dialect::Gemini => Ok(&Gemini),
         Dialect::VertexAi => Ok(&VertexAi),
+        Dialect::Cohere => Ok(&Cohere),
         _ => Err(ApiError::new(
             ErrorKind::Internal,
             "this filter does not know the deployment's dialect",

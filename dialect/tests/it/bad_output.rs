@@ -132,6 +132,74 @@ fn anthropic_s_errors_are_translated() {
 }
 
 #[test]
+fn errors_of_ollama_and_cohere_keep_their_meaning() {
+    for (dialect, status, body, expected) in [
+        (
+            "ollama",
+            404,
+            r#"{"error":"model \"x\" not found, try pulling it first"}"#,
+            404,
+        ),
+        (
+            "ollama",
+            400,
+            r#"{"error":"the input length exceeds the context length"}"#,
+            400,
+        ),
+        (
+            "ollama",
+            400,
+            r#"{"error":"\"x\" does not support tools"}"#,
+            400,
+        ),
+        (
+            "ollama",
+            500,
+            r#"{"error":"model requires more system memory"}"#,
+            502,
+        ),
+        (
+            "ollama",
+            503,
+            r#"{"error":"server busy, please try again"}"#,
+            503,
+        ),
+        (
+            "cohere",
+            401,
+            r#"{"id":"1","message":"invalid api token"}"#,
+            502,
+        ),
+        (
+            "cohere",
+            404,
+            r#"{"id":"1","message":"model 'x' not found"}"#,
+            404,
+        ),
+        (
+            "cohere",
+            400,
+            r#"{"id":"1","message":"too many tokens: 9"}"#,
+            400,
+        ),
+        ("cohere", 429, r#"{"id":"1","message":"slow down"}"#, 429),
+    ] {
+        let outcome = respond(
+            &context(dialect, ""),
+            &head(status, JSON),
+            [body.as_bytes()],
+        );
+        assert_eq!(outcome.head.status, expected, "{body}: {}", outcome.body);
+        let too_long = body.contains("context length") || body.contains("too many tokens");
+        assert_eq!(
+            outcome.body.contains("context_length_exceeded"),
+            too_long,
+            "{body}"
+        );
+    }
+}
+
+#[test]
 fn an_error_that_is_a_web_page_has_its_status() {
     let page = b"<html>502 Bad Gateway</html>";
     let outcome = respond(

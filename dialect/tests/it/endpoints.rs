@@ -6,7 +6,11 @@ use serde_json::{Value, json};
 
 use crate::support::{self, JSON, SSE, admission, answer, deployment, head, respond};
 
-fn translate(target: &str, operation: Operation, body: &Value) -> Result<Translated, ApiError> {
+pub(crate) fn translate(
+    target: &str,
+    operation: Operation,
+    body: &Value,
+) -> Result<Translated, ApiError> {
     let admission = Admission {
         output_cap: Some(50),
         ..admission(operation, body["stream"] == true)
@@ -15,7 +19,7 @@ fn translate(target: &str, operation: Operation, body: &Value) -> Result<Transla
     support::translate(&deployment(target), &admission, None, &body)
 }
 
-fn sent(translated: &Translated) -> Value {
+pub(crate) fn sent(translated: &Translated) -> Value {
     serde_json::from_slice(translated.body.as_ref().unwrap()).unwrap()
 }
 

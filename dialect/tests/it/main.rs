@@ -6,6 +6,7 @@ mod clients;
 mod edge;
 mod endpoints;
 mod golden;
+mod own_endpoints;
 mod properties;
 mod streams;
 mod support;

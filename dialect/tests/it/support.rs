@@ -14,7 +14,8 @@ pub(crate) const NDJSON: &str = "application/x-ndjson";
 /// Where a project's models are on Vertex AI.
 const VERTEX: &str = "/v1/projects/p/locations/europe-west1";
 /// The dialects that answers and streams come in; each has folders of fixtures.
-pub(crate) const DIALECTS: [&str; 5] = ["openai", "anthropic", "ollama", "azure", "gemini"];
+pub(crate) const DIALECTS: [&str; 6] =
+    ["openai", "anthropic", "ollama", "azure", "cohere", "gemini"];
 
 /// The content type of a dialect's streams.
 pub(crate) fn stream_type(dialect: &str) -> &'static str {
@@ -34,6 +35,7 @@ pub(crate) fn deployment(name: &str) -> UpstreamConfig {
         "anthropic-new" => (Dialect::Anthropic, "claude-opus-4-7", "/proxy/v1"),
         "ollama" => (Dialect::Ollama, "llama3.2", "/v1"),
         "ollama-levels" => (Dialect::Ollama, "gpt-oss:20b", ""),
+        "cohere" => (Dialect::Cohere, "command-a-03-2025", "/v2"),
         "azure" => (Dialect::Azure, "gpt-4o", ""),
         "azure-reasoning" => (Dialect::Azure, "o4-mini", "/openai/v1"),
         "gemini" => (Dialect::Gemini, "gemini-2.5-flash", "/v1beta"),

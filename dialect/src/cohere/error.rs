@@ -1,0 +1,43 @@
+//! Cohere's errors: `{"message": "…"}`, without a type or a code.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    failure::{Failure, ProviderError},
+    json,
+};
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    /// In an answer this is an object.
+    #[serde(borrow, default)]
+    message: Option<&'a RawValue>,
+}
+
+/// The error in a body; `None` when there is none in it.
+pub(super) fn read(body: &[u8]) -> Option<ProviderError> {
+    let body: Body<'_> = json::parse(body).ok()?;
+    body.message
+        .and_then(json::string)
+        .map(|message| text(&message))
+}
+
+fn text(message: &str) -> ProviderError {
+    // "… too many tokens: … must be shorter than …" is how it says that a prompt is too long.
+    let too_long = message.to_ascii_lowercase().contains("too many tokens");
+    ProviderError {
+        message: Some(message.to_owned()),
+        code: too_long.then(|| "context_length_exceeded".to_owned()),
+        ..ProviderError::default()
+    }
+}
+
+/// The failure that stands where an answer should.
+pub(super) fn failure(provider: &str, message: Option<&RawValue>) -> Failure {
+    let message = message.and_then(json::string);
+    let message = message
+        .as_deref()
+        .unwrap_or("the model broke off with an error");
+    Failure::of_provider(provider, 502, &text(message), None)
+}

@@ -1,0 +1,252 @@
+//! Chat requests for Cohere.
+//!
+//! Choices where the two APIs do not meet:
+//! - A named tool is the only one that is sent, and must be called.
+//! - `strict` is for all tools or none.
+//! - A parameter set to what it is without being set (`n: 1`) is no demand, and is left out without
+//!   a word. So are `user` and `metadata`, which the gateway has read.
+
+use std::borrow::Cow;
+
+use dragoman_proto::ApiError;
+use serde_json::value::RawValue;
+
+use super::{
+    content, headers, path,
+    schema::{ChatRequest, JsonFormat, OutputTool, Thinking, ToolFunction},
+};
+use crate::{
+    edge,
+    hub::{self, ResponseFormat, Tool, ToolChoice, Unsupported, prepare},
+    json::{self, Object},
+    request::{Call, Translated},
+};
+
+/// What Cohere cannot express, and the value that asks for nothing.
+const UNSUPPORTED: [(&str, &str); 14] = [
+    ("n", "1"),
+    ("logprobs", "false"),
+    ("top_logprobs", "0"),
+    ("logit_bias", "{}"),
+    ("store", "false"),
+    ("functions", "[]"),
+    ("function_call", ""),
+    ("modalities", r#"["text"]"#),
+    ("audio", ""),
+    ("prediction", ""),
+    ("web_search_options", ""),
+    ("verbosity", r#""medium""#),
+    ("service_tier", r#""auto""#),
+    ("parallel_tool_calls", "true"),
+];
+
+/// Parameters that are read here, or that are the gateway's own business.
+const TRANSLATED: [&str; 21] = [
+    "model",
+    "messages",
+    "max_tokens",
+    "max_completion_tokens",
+    "stream",
+    "stream_options",
+    "stop",
+    "top_p",
+    "top_k",
+    "p",
+    "k",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "reasoning_effort",
+    "thinking",
+    "user",
+    "safety_identifier",
+    "metadata",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+];
+
+/// A schema for a tool that says nothing of its input.
+const ANY_OBJECT: &str = r#"{"type":"object","properties":{}}"#;
+
+/// The client's chat request for `/v2/chat`.
+pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
+    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut unsupported = prepare(&mut request, call.config);
+    unsupported.refuse_demands(&mut request, &UNSUPPORTED);
+    unsupported.refuse_quirks(&mut request, call.config);
+    let mut rest = request.clone();
+    rest.retain(|name| !TRANSLATED.contains(&name));
+    let mut messages = Vec::new();
+    for (index, message) in hub::messages(&request)?.into_iter().enumerate() {
+        if content::loses_thinking(&message) {
+            unsupported.leave_out("messages.reasoning_content");
+        }
+        messages.extend(content::message(index, message)?);
+    }
+    let mut response = call.context();
+    let stream_options: Object<'_> = object(&request, "stream_options");
+    response.include_usage = stream_options.read("include_usage").unwrap_or(false);
+    let choice = request
+        .some("tool_choice")
+        .map(hub::tool_choice)
+        .transpose()?;
+    let Tools { tools, strict } = tools(&request, choice.as_ref(), &mut unsupported)?;
+    let chat = ChatRequest {
+        model: &call.config.model,
+        messages,
+        tool_choice: match choice {
+            Some(ToolChoice::Required | ToolChoice::Named(_)) => Some("REQUIRED"),
+            Some(ToolChoice::None) if !tools.is_empty() => Some("NONE"),
+            _ => None,
+        },
+        tools,
+        strict_tools: strict,
+        response_format: response_format(&request)?,
+        thinking: thinking(&request)?,
+        max_tokens: max_tokens(&request, call),
+        stop_sequences: hub::stop(&request)?,
+        p: request.some("top_p").or_else(|| request.some("p")),
+        k: request.some("top_k").or_else(|| request.some("k")),
+        stream: call.admission.stream,
+        rest: &rest,
+    };
+    let mut body = Vec::with_capacity(call.body.len() + 128);
+    json::write(&mut body, &chat);
+    Ok(Translated {
+        path: path(call, "/chat"),
+        headers: headers(call),
+        body: Some(body),
+        dropped: unsupported.finish()?,
+        response,
+    })
+}
+
+fn max_tokens(request: &Object<'_>, call: &Call<'_>) -> Option<u64> {
+    let wanted = request
+        .read::<u64>("max_completion_tokens")
+        .or_else(|| request.read("max_tokens"));
+    let cap = call.admission.output_cap;
+    wanted.map_or(cap, |wanted| {
+        Some(cap.map_or(wanted, |cap| cap.min(wanted)))
+    })
+}
+
+struct Tools<'a> {
+    tools: Vec<OutputTool<'a>>,
+    strict: bool,
+}
+
+fn tools<'a>(
+    request: &'a Object<'_>,
+    choice: Option<&ToolChoice<'_>>,
+    unsupported: &mut Unsupported,
+) -> Result<Tools<'a>, ApiError> {
+    let mut tools = Vec::new();
+    let mut stricts = 0;
+    let Some(raw) = request.some("tools") else {
+        return Ok(Tools {
+            tools,
+            strict: false,
+        });
+    };
+    let raws: Vec<&'a RawValue> = serde_json::from_str(raw.get())
+        .map_err(|_| ApiError::invalid("tools must be an array").param("tools"))?;
+    for (at, raw) in raws.into_iter().enumerate() {
+        let tool: Option<Tool<'a>> = serde_json::from_str(raw.get()).ok();
+        let Some(function) = tool.and_then(|tool| tool.function) else {
+            let place = format!("tools[{at}]");
+            let message = format!("{place} is not a function, and Cohere has no other tools");
+            return Err(ApiError::invalid(message).param(place));
+        };
+        if matches!(choice, Some(ToolChoice::Named(name)) if *name != function.name) {
+            continue;
+        }
+        stricts += usize::from(function.strict == Some(true));
+        let any = serde_json::from_str(ANY_OBJECT).unwrap_or(RawValue::NULL);
+        let parameters = function.parameters.filter(|raw| raw.get() != "null");
+        tools.push(OutputTool {
+            r#type: "function",
+            function: ToolFunction {
+                name: function.name,
+                description: function.description.filter(|raw| raw.get() != "null"),
+                parameters: Cow::Borrowed(parameters.unwrap_or(any)),
+            },
+        });
+    }
+    let strict = stricts > 0 && stricts == tools.len();
+    if stricts > 0 && !strict {
+        unsupported.leave_out("tools.strict");
+    }
+    Ok(Tools { tools, strict })
+}
+
+fn response_format<'a>(request: &'a Object<'_>) -> Result<Option<JsonFormat<'a>>, ApiError> {
+    const FIELD: &str = "response_format";
+    let Some(raw) = request.some(FIELD) else {
+        return Ok(None);
+    };
+    let invalid = |what: &str| ApiError::invalid(what.to_owned()).param(FIELD);
+    let format: ResponseFormat<'a> =
+        serde_json::from_str(raw.get()).map_err(|_| invalid("response_format is not readable"))?;
+    let json_schema = match &*format.r#type {
+        "text" => return Ok(None),
+        "json_object" => None,
+        "json_schema" => format
+            .json_schema
+            .ok_or_else(|| invalid("response_format.json_schema is missing"))?
+            .schema
+            .filter(|raw| raw.get() != "null"),
+        kind => {
+            return Err(invalid(&format!(
+                "response_format.type is {kind:?}; it must be text, json_object or json_schema"
+            )));
+        }
+    };
+    Ok(Some(JsonFormat {
+        r#type: "json_object",
+        json_schema,
+    }))
+}
+
+/// `thinking`, Cohere's own or Anthropic's, or `reasoning_effort` as a budget.
+fn thinking<'a>(request: &'a Object<'_>) -> Result<Option<Thinking<'a>>, ApiError> {
+    const FIELD: &str = "reasoning_effort";
+    if let Some(raw) = request.some("thinking") {
+        let thinking: Object<'_> = object(request, "thinking");
+        // Anthropic's word for it.
+        let Some(budget) = thinking.read::<u64>("budget_tokens") else {
+            return Ok(Some(Thinking::Raw(raw)));
+        };
+        return Ok(Some(Thinking::Typed {
+            r#type: "enabled",
+            token_budget: Some(budget),
+        }));
+    }
+    let Some(raw) = request.some(FIELD) else {
+        return Ok(None);
+    };
+    let (r#type, token_budget) = match json::string(raw).as_deref() {
+        Some("none") => ("disabled", None),
+        Some("minimal" | "low") => ("enabled", Some(1024)),
+        Some("medium") => ("enabled", Some(2048)),
+        Some("high") => ("enabled", Some(4096)),
+        Some("xhigh" | "max") => ("enabled", Some(8192)),
+        _ => {
+            return Err(ApiError::invalid(
+                "reasoning_effort must be none, minimal, low, medium, high or xhigh",
+            )
+            .param(FIELD));
+        }
+    };
+    Ok(Some(Thinking::Typed {
+        r#type,
+        token_budget,
+    }))
+}
+
+fn object<'a>(request: &'a Object<'_>, name: &str) -> Object<'a> {
+    request
+        .some(name)
+        .and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .unwrap_or_default()
+}

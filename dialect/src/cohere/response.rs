@@ -1,0 +1,117 @@
+//! Whole answers of Cohere's as chat completions.
+
+use std::borrow::Cow;
+
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::{
+    error,
+    schema::{AnswerCall, ChatAnswer, finish_reason},
+};
+use crate::{
+    failure::Failure,
+    hub::{Completion, CompletionChoice, FunctionCall, Message, ToolCall, UsageOut},
+    json::{self, Text},
+    meter::Meter,
+    request::ResponseContext,
+};
+
+/// The client's answer.
+pub(super) fn translate(
+    context: &ResponseContext,
+    body: &[u8],
+    meter: &mut Meter,
+) -> Result<Vec<u8>, Failure> {
+    let provider = &context.provider;
+    let answer: ChatAnswer<'_> = json::parse(body).map_err(|_| match error::read(body) {
+        Some(error) => Failure::of_provider(provider, 502, &error, None),
+        None => Failure::garbage(provider, "the answer is not a message"),
+    })?;
+    let finish = finish_reason(answer.finish_reason.as_deref())
+        .ok_or_else(|| error::failure(provider, None))?;
+    let message = &answer.message;
+    let blocks = message.content.as_deref().unwrap_or_default();
+    let plan = message.tool_plan.into_iter();
+    let texts: Vec<_> = plan
+        .chain(blocks.iter().filter_map(|block| block.text))
+        .filter(|raw| !json::inner(raw).is_empty())
+        .collect();
+    let thoughts: Vec<_> = blocks.iter().filter_map(|block| block.thinking).collect();
+    let calls = message.tool_calls.as_deref().unwrap_or_default();
+    match answer.usage.and_then(|usage| usage.usage()) {
+        Some(usage) => meter.counted(usage),
+        None => {
+            meter.output(length(&texts) + length(&thoughts) + calls.iter().map(size).sum::<usize>())
+        }
+    }
+    let arguments: Vec<_> = calls.iter().map(arguments).collect();
+    let tool_calls: Vec<_> = calls
+        .iter()
+        .zip(&arguments)
+        .map(|(call, arguments)| ToolCall {
+            id: call.id.map_or(Text::Plain(""), Text::Raw),
+            r#type: "function",
+            function: FunctionCall {
+                name: call.function.name.map_or(Text::Plain(""), Text::Raw),
+                arguments,
+            },
+            extra_content: None,
+        })
+        .collect();
+    let has_calls = !tool_calls.is_empty();
+    let id = format!("chatcmpl-{}", context.request_id);
+    let completion = Completion {
+        id: &id,
+        object: "chat.completion",
+        created: context.created,
+        model: &context.alias,
+        choices: [CompletionChoice {
+            index: 0,
+            message: Message {
+                role: "assistant",
+                content: content(&texts, has_calls),
+                reasoning_content: json::concat(thoughts.into_iter())
+                    .filter(|raw| !json::inner(raw).is_empty()),
+                tool_calls,
+                ..Message::default()
+            },
+            logprobs: None,
+            finish_reason: match finish {
+                "tool_calls" if !has_calls => "stop",
+                finish => finish,
+            },
+        }],
+        usage: UsageOut::new(&meter.usage()),
+    };
+    let mut out = Vec::with_capacity(body.len() + 256);
+    json::write(&mut out, &completion);
+    Ok(out)
+}
+
+/// The text; null where there are only calls of tools.
+fn content<'a>(texts: &[&'a RawValue], has_calls: bool) -> Option<Cow<'a, RawValue>> {
+    match texts {
+        [] if has_calls => None,
+        [] => to_raw_value("").ok().map(Cow::Owned),
+        [one] => Some(Cow::Borrowed(*one)),
+        several => json::concat(several.iter().copied()).map(Cow::Owned),
+    }
+}
+
+fn length(texts: &[&RawValue]) -> usize {
+    texts.iter().map(|raw| json::inner(raw).len()).sum()
+}
+
+fn size(call: &AnswerCall<'_>) -> usize {
+    let text = |raw: Option<&RawValue>| raw.map_or(0, |raw| json::inner(raw).len());
+    text(call.function.name) + text(call.function.arguments)
+}
+
+/// The text of the arguments; a call without any has an empty object.
+fn arguments<'a>(call: &AnswerCall<'a>) -> Cow<'a, str> {
+    call.function
+        .arguments
+        .and_then(json::string)
+        .filter(|text| !text.trim().is_empty())
+        .unwrap_or(Cow::Borrowed("{}"))
+}
