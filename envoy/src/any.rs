@@ -66,7 +66,6 @@ pub(crate) fn access_log(name: &str) -> envoy_types::pb::envoy::config::accesslo
             filter_state_objects_to_log: vec![names::REPORT_FILTER_STATE.to_owned()],
             ..CommonGrpcAccessLogConfig::default()
         }),
-        additional_response_headers_to_log: vec![names::RETRY.to_owned(), "retry-after".to_owned()],
         ..HttpGrpcAccessLogConfig::default()
     };
     AccessLog {

@@ -50,7 +50,6 @@ pub(crate) fn edge(topology: &Topology) -> Vec<HttpFilter> {
             "envoy.filters.http.router",
             Router {
                 suppress_envoy_headers: true,
-                upstream_log: vec![any::access_log(names::ATTEMPT_LOG)],
                 ..Router::default()
             },
         ),
@@ -139,11 +138,8 @@ fn admission() -> HttpFilter {
         }),
         metadata_options: Some(MetadataOptions {
             receiving_namespaces: Some(MetadataNamespaces {
-                untyped: vec![
-                    names::ADMISSION_NAMESPACE.to_owned(),
-                    names::PLAN_NAMESPACE.to_owned(),
-                ],
-                ..MetadataNamespaces::default()
+                untyped: vec![names::ADMISSION_NAMESPACE.to_owned()],
+                typed: vec![names::PLAN_NAMESPACE.to_owned()],
             }),
             ..MetadataOptions::default()
         }),

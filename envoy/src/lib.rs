@@ -9,7 +9,6 @@ mod cluster;
 mod filters;
 mod listener;
 mod local_reply;
-mod priority_group;
 mod route;
 mod secret;
 mod snapshot;

@@ -93,6 +93,8 @@ fn manager(name: &str, topology: &Topology) -> HttpConnectionManager {
             route_config_name: route::ROUTES.to_owned(),
         })),
         use_remote_address: Some(BoolValue { value: true }),
+        // ours is made at admission; this one would reach nobody
+        generate_request_id: Some(BoolValue { value: false }),
         normalize_path: Some(BoolValue { value: true }),
         merge_slashes: true,
         server_name: "dragoman".to_owned(),

@@ -8,9 +8,10 @@ use envoy_types::pb::envoy::config::accesslog::v3::{
     OrFilter, ResponseFlagFilter, StatusCodeFilter, extension_filter,
 };
 use envoy_types::pb::envoy::config::core::v3::data_source::Specifier;
+use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::envoy::config::core::v3::substitution_format_string::Format;
 use envoy_types::pb::envoy::config::core::v3::{
-    DataSource, RuntimeUInt32, SubstitutionFormatString,
+    DataSource, HeaderValue, HeaderValueOption, RuntimeUInt32, SubstitutionFormatString,
 };
 use envoy_types::pb::envoy::config::route::v3::{
     HeaderMatcher, header_matcher::HeaderMatchSpecifier,
@@ -114,6 +115,7 @@ fn mapper(filter: AccessLogFilter, error: &ApiError, dialect: ClientDialect) -> 
     let body = String::from_utf8(error.body(dialect)).unwrap_or_default();
     ResponseMapper {
         filter: Some(filter),
+        headers_to_add: request_ids(),
         status_code: Some(UInt32Value {
             value: error.status().into(),
         }),
@@ -127,6 +129,22 @@ fn mapper(filter: AccessLogFilter, error: &ApiError, dialect: ClientDialect) -> 
         }),
         ..ResponseMapper::default()
     }
+}
+
+/// The request's id, which the upstream filter sets on a provider's answer.
+fn request_ids() -> Vec<HeaderValueOption> {
+    let (namespace, field) = (names::ADMISSION_NAMESPACE, Admission::REQUEST_ID_FIELD);
+    let value = format!("%DYNAMIC_METADATA({namespace}:{field})%");
+    let header = |name: &str| HeaderValueOption {
+        header: Some(HeaderValue {
+            key: name.to_owned(),
+            value: value.clone(),
+            ..HeaderValue::default()
+        }),
+        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
+        ..HeaderValueOption::default()
+    };
+    vec![header(names::REQUEST_ID), header(names::CALL_ID)]
 }
 
 fn filter(cause: &Cause) -> AccessLogFilter {

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use dragoman_proto::{Admission, names};
+use dragoman_proto::names;
+use dragoman_proto::priority_group::{PriorityGroup, PriorityGroupClusterSpecifier};
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
 use envoy_types::pb::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
@@ -23,7 +24,7 @@ use envoy_types::pb::envoy::extensions::filters::http::ext_proc::v3::{
 use envoy_types::pb::google::protobuf::{UInt32Value, UInt64Value};
 use envoy_types::util::pack_any;
 
-use crate::{SERVICE_HTTP_CLUSTER, Topology, any, filters, priority_group};
+use crate::{SERVICE_HTTP_CLUSTER, Topology, any, filters};
 
 /// Name of the one route configuration.
 pub(crate) const ROUTES: &str = "dragoman";
@@ -121,16 +122,10 @@ fn present(name: &str) -> HeaderMatcher {
     }
 }
 
-/// What every answer of an operation carries: the request's id, and leave for pages of any origin to
-/// read it (preflights are answered by the service).
+/// What every answer of an operation carries: leave for pages of any origin to read it (preflights
+/// are answered by the service).
 fn response_headers() -> Vec<HeaderValueOption> {
-    let (namespace, field) = (names::ADMISSION_NAMESPACE, Admission::REQUEST_ID_FIELD);
-    let request_id = format!("%DYNAMIC_METADATA({namespace}:{field})%");
-    vec![
-        response_header("x-litellm-call-id", &request_id),
-        response_header(names::REQUEST_ID, &request_id),
-        response_header("access-control-allow-origin", "*"),
-    ]
+    vec![response_header("access-control-allow-origin", "*")]
 }
 
 fn response_header(name: &str, value: &str) -> HeaderValueOption {
@@ -188,10 +183,14 @@ fn retry() -> RetryPolicy {
 
 /// The cluster specifier that walks the plan.
 fn plan() -> ClusterSpecifierPlugin {
+    let specifier = PriorityGroupClusterSpecifier {
+        priority_groups: vec![PriorityGroup::of("none", NOWHERE)],
+        override_metadata_namespace: names::PLAN_NAMESPACE.to_owned(),
+    };
     ClusterSpecifierPlugin {
         extension: Some(any::extension(
             "envoy.router.cluster_specifier_plugin.priority_group",
-            priority_group::specifier(names::PLAN_NAMESPACE, NOWHERE),
+            specifier,
         )),
         ..ClusterSpecifierPlugin::default()
     }

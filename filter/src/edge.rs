@@ -5,6 +5,7 @@ use std::rc::Rc;
 use dragoman_dialect::edge;
 use dragoman_proto::{ApiError, ClientDialect, EdgeConfig, ErrorKind, Facts, Operation, names};
 
+use crate::host::find;
 use crate::{Flow, Host, path};
 
 /// One request at the edge.
@@ -43,28 +44,29 @@ impl Edge {
 
     /// The client's headers are here.
     pub fn on_request_headers(&mut self, host: &impl Host, end_of_stream: bool) -> Flow {
-        strip_internal(host);
-        let Some(received) = host.request_header(":path") else {
+        let headers = host.request_headers();
+        strip_internal(host, &headers);
+        let Some(received) = find(&headers, ":path") else {
             return Flow::Continue;
         };
-        let route = path::route(&received, &self.config.root_path);
+        let route = path::route(received, &self.config.root_path);
         if route.path != received {
             host.set_request_header(":path", Some(route.path));
         }
         let Some(operation) = route.operation else {
             return Flow::Continue;
         };
-        if host.request_header(":method").as_deref() != Some("POST") {
+        if find(&headers, ":method") != Some("POST") {
             return Flow::Continue;
         }
-        if let Err(error) = self.readable(host, end_of_stream) {
+        if let Err(error) = self.readable(&headers, end_of_stream) {
             return self.refuse(host, operation, &error);
         }
         self.request = State::Reading(Box::new(Reading {
             operation,
             model: route.model.map(str::to_owned),
-            content_type: host.request_header("content-type"),
-            path: received,
+            content_type: find(&headers, "content-type").map(str::to_owned),
+            path: received.to_owned(),
             size: 0,
         }));
         Flow::Pause
@@ -100,45 +102,45 @@ impl Edge {
 
     /// Response headers on their way to the client. An upstream error that came without a body gets
     /// one here, because a body cannot be added to a response that has none.
-    pub fn on_response_headers(&self, host: &impl Host) -> Flow {
-        let Some(body) = host.response_header(names::BODILESS) else {
+    pub fn on_response_headers(&self, host: &impl Host, end_of_stream: bool) -> Flow {
+        if !end_of_stream {
+            return Flow::Continue;
+        }
+        let all = host.response_headers();
+        let Some(body) = find(&all, names::BODILESS) else {
             return Flow::Continue;
         };
-        let status = host
-            .response_header(":status")
+        let status = find(&all, ":status")
             .and_then(|s| s.parse().ok())
             .unwrap_or(502);
-        let retry_after = host.response_header("retry-after");
-        let deployment = host.response_header(names::DEPLOYMENT);
-        let mut headers = vec![("content-type", "application/json")];
-        headers.extend(retry_after.as_deref().map(|value| ("retry-after", value)));
-        headers.extend(
-            deployment
-                .as_deref()
-                .map(|value| (names::DEPLOYMENT, value)),
-        );
+        let kept = all
+            .iter()
+            .filter(|(name, _)| !name.starts_with(':') && name != names::BODILESS);
+        let text = |(name, value): &'_ (String, Vec<u8>)| {
+            Some((name.clone(), std::str::from_utf8(value).ok()?.to_owned()))
+        };
+        let headers: Vec<(String, String)> = kept.filter_map(text).collect();
+        let headers: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         host.reply(status, &headers, body.as_bytes());
         Flow::Pause
     }
 
     /// Whether the body can be read at all, as far as the headers tell.
-    fn readable(&self, host: &impl Host, end_of_stream: bool) -> Result<(), ApiError> {
-        if end_of_stream {
-            return Err(ApiError::invalid(
-                "the request has no body; send a JSON object",
-            ));
+    fn readable(&self, headers: &[(String, Vec<u8>)], end: bool) -> Result<(), ApiError> {
+        if end {
+            let message = "the request has no body; send a JSON object";
+            return Err(ApiError::invalid(message));
         }
-        if let Some(encoding) = host.request_header("content-encoding")
-            && !encoding.eq_ignore_ascii_case("identity")
-        {
-            return Err(ApiError::new(
-                ErrorKind::UnsupportedMedia,
-                "a compressed request body is not accepted; send it without content-encoding",
-            ));
+        let encoding = find(headers, "content-encoding");
+        if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+            let message =
+                "a compressed request body is not accepted; send it without content-encoding";
+            return Err(ApiError::new(ErrorKind::UnsupportedMedia, message));
         }
-        let length = host
-            .request_header("content-length")
-            .and_then(|l| l.parse::<u64>().ok());
+        let length = find(headers, "content-length").and_then(|l| l.parse::<u64>().ok());
         if length.is_some_and(|length| length > self.config.max_body_bytes) {
             return Err(too_large(self.config.max_body_bytes));
         }
@@ -204,10 +206,10 @@ fn too_large(cap: u64) -> ApiError {
 }
 
 /// Removes headers that only this gateway may set, and those that steer Envoy's router.
-fn strip_internal(host: &impl Host) {
-    for (name, _) in host.request_headers() {
+fn strip_internal(host: &impl Host, headers: &[(String, Vec<u8>)]) {
+    for (name, _) in headers {
         if name.starts_with(names::HEADER_PREFIX) || name.starts_with("x-envoy-") {
-            host.set_request_header(&name, None);
+            host.set_request_header(name, None);
         }
     }
 }

@@ -14,8 +14,6 @@ pub enum Flow {
 pub trait Host {
     /// All request headers, pseudo headers included.
     fn request_headers(&self) -> Vec<(String, Vec<u8>)>;
-    /// One request header; `None` also when it is not UTF-8.
-    fn request_header(&self, name: &str) -> Option<String>;
     /// Sets a request header, or removes it.
     fn set_request_header(&self, name: &str, value: Option<&str>);
     /// Replaces all request headers, pseudo headers included.
@@ -25,6 +23,8 @@ pub trait Host {
     /// Replaces the buffered request body.
     fn replace_request_body(&self, body: &[u8]);
 
+    /// All response headers, pseudo headers included.
+    fn response_headers(&self) -> Vec<(String, Vec<u8>)>;
     /// One response header; `None` also when it is not UTF-8.
     fn response_header(&self, name: &str) -> Option<String>;
     /// Replaces all response headers, pseudo headers included.
@@ -45,4 +45,11 @@ pub trait Host {
     fn reply(&self, status: u16, headers: &[(&str, &str)], body: &[u8]);
     /// A warning in Envoy's log. Never a word of a body, never a credential.
     fn warn(&self, message: &str);
+}
+
+/// The value of `name` among headers; `None` also when it is not UTF-8. Fetching all headers costs one
+/// call into Envoy, so whoever needs several looks here.
+pub(crate) fn find<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a str> {
+    let (_, value) = headers.iter().find(|(found, _)| found == name)?;
+    std::str::from_utf8(value).ok()
 }

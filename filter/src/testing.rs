@@ -38,6 +38,10 @@ impl FakeHost {
         *self.response_body.borrow_mut() = body.into();
     }
 
+    pub(crate) fn request_header(&self, name: &str) -> Option<String> {
+        find(&self.request.borrow(), name)
+    }
+
     pub(crate) fn header_names(&self) -> Vec<String> {
         self.request
             .borrow()
@@ -83,10 +87,6 @@ impl Host for FakeHost {
             .collect()
     }
 
-    fn request_header(&self, name: &str) -> Option<String> {
-        find(&self.request.borrow(), name)
-    }
-
     fn set_request_header(&self, name: &str, value: Option<&str>) {
         let mut headers = self.request.borrow_mut();
         headers.retain(|(n, _)| n != name);
@@ -104,6 +104,15 @@ impl Host for FakeHost {
 
     fn replace_request_body(&self, body: &[u8]) {
         *self.request_body.borrow_mut() = body.to_vec();
+    }
+
+    fn response_headers(&self) -> Vec<(String, Vec<u8>)> {
+        let headers = self.response.borrow();
+        let bytes = |value: &String| value.clone().into_bytes();
+        headers
+            .iter()
+            .map(|(name, value)| (name.clone(), bytes(value)))
+            .collect()
     }
 
     fn response_header(&self, name: &str) -> Option<String> {

@@ -13,6 +13,7 @@ use dragoman_proto::{
 };
 use prost::Message;
 
+use crate::host::find;
 use crate::{Flow, Host, edge};
 
 /// Output tokens by which a running estimate must grow before it is reported again: a client that
@@ -22,6 +23,8 @@ const REPORT_STEP: u64 = 16;
 /// The property in which the first attempt keeps the client's `anthropic-beta` for the others.
 const BETAS_PROPERTY: &str = "dragoman.betas";
 
+type Headers = [(String, Vec<u8>)];
+
 /// One attempt.
 #[derive(Debug)]
 pub struct Upstream {
@@ -29,6 +32,7 @@ pub struct Upstream {
     state: State,
     client: ClientDialect,
     released: bool,
+    request_id: String,
     /// Fallback aliases before this attempt.
     fallbacks: u32,
     /// What the access log is told, with the attempts before this one.
@@ -56,6 +60,7 @@ impl Upstream {
             state: State::Request { size: 0 },
             client: ClientDialect::OpenAi,
             released: false,
+            request_id: String::new(),
             fallbacks: 0,
             report: AttemptReport::default(),
             out: Vec::new(),
@@ -99,18 +104,14 @@ impl Upstream {
         let State::Sent(context) = std::mem::replace(&mut self.state, State::Done) else {
             return Flow::Continue;
         };
-        let header = |name| host.response_header(name);
-        let status = header(":status").and_then(|s| s.parse().ok()).unwrap_or(0);
-        let (content_type, encoding, retry_after) = (
-            header("content-type"),
-            header("content-encoding"),
-            header("retry-after"),
-        );
+        let headers = host.response_headers();
         let head = ResponseHead {
-            status,
-            content_type: content_type.as_deref(),
-            content_encoding: encoding.as_deref(),
-            retry_after: retry_after.as_deref(),
+            status: find(&headers, ":status")
+                .and_then(|s| s.parse().ok())
+                .unwrap_or(0),
+            content_type: find(&headers, "content-type"),
+            content_encoding: find(&headers, "content-encoding"),
+            retry_after: find(&headers, "retry-after"),
         };
         self.state = State::Response(Box::new(ResponseTranslator::new(context, &head)));
         if end_of_stream {
@@ -161,9 +162,10 @@ impl Upstream {
             return Flow::Continue;
         };
         self.begin_report(host);
-        match self.translate(host, size) {
+        let headers = host.request_headers();
+        match self.translate(host, &headers, size) {
             Ok(Outgoing::Request(translated)) => {
-                self.forward(host, size, *translated);
+                self.forward(host, &headers, size, *translated);
                 self.write_report(host);
                 Flow::Continue
             }
@@ -180,7 +182,12 @@ impl Upstream {
         }
     }
 
-    fn translate(&mut self, host: &impl Host, size: usize) -> Result<Outgoing, ApiError> {
+    fn translate(
+        &mut self,
+        host: &impl Host,
+        headers: &Headers,
+        size: usize,
+    ) -> Result<Outgoing, ApiError> {
         let metadata = [
             "metadata",
             "filter_metadata",
@@ -203,10 +210,10 @@ impl Upstream {
             config.model = config.model.replacen('*', captured, 1);
             self.config = Rc::new(config);
         }
-        let content_type = host.request_header("content-type");
-        let anthropic_beta = self.betas(host);
+        self.request_id.clone_from(&admission.request_id);
+        let anthropic_beta = self.betas(host, headers);
         let head = RequestHead {
-            content_type: content_type.as_deref(),
+            content_type: find(headers, "content-type"),
             anthropic_beta: anthropic_beta.as_deref(),
         };
         let body = host.request_body(size);
@@ -215,7 +222,7 @@ impl Upstream {
 
     /// The client's `anthropic-beta`. Headers are replaced by the first attempt, which keeps it for
     /// those that follow.
-    fn betas(&self, host: &impl Host) -> Option<String> {
+    fn betas(&self, host: &impl Host, headers: &Headers) -> Option<String> {
         if self.client != ClientDialect::Anthropic {
             return None;
         }
@@ -223,13 +230,20 @@ impl Upstream {
             let kept = host.property(&[BETAS_PROPERTY])?;
             return String::from_utf8(kept).ok();
         }
-        let betas = host.request_header("anthropic-beta")?;
+        let betas = find(headers, "anthropic-beta")?;
         host.set_property(BETAS_PROPERTY, betas.as_bytes());
-        Some(betas)
+        Some(betas.to_owned())
     }
 
     /// Replaces headers and body by what this provider is to see: nothing else leaves the house.
-    fn forward(&mut self, host: &impl Host, size: usize, translated: Translated) {
+    fn forward(
+        &mut self,
+        host: &impl Host,
+        headers: &Headers,
+        size: usize,
+        translated: Translated,
+    ) {
+        let scheme = find(headers, ":scheme").unwrap_or("https");
         let Translated {
             path,
             headers,
@@ -238,14 +252,11 @@ impl Upstream {
             response,
         } = translated;
         let length = body.as_ref().map_or(size, Vec::len).to_string();
-        let scheme = host
-            .request_header(":scheme")
-            .unwrap_or_else(|| "https".to_owned());
         let mut all: Vec<(&str, &str)> = vec![
             (":method", "POST"),
             (":path", &path),
             (":authority", &self.config.authority),
-            (":scheme", &scheme),
+            (":scheme", scheme),
             (
                 "user-agent",
                 concat!("dragoman/", env!("CARGO_PKG_VERSION")),
@@ -305,6 +316,8 @@ impl Upstream {
         let mut headers: Vec<(&str, &str)> = vec![
             (":status", &status),
             ("content-type", &head.content_type),
+            (names::REQUEST_ID, &self.request_id),
+            (names::CALL_ID, &self.request_id),
             (names::DEPLOYMENT, &self.config.deployment),
             ("x-litellm-model-id", &self.config.deployment),
             ("x-litellm-attempted-retries", &retries),
@@ -319,9 +332,8 @@ impl Upstream {
         if !dropped.is_empty() {
             headers.push((names::DROPPED, &dropped));
         }
-        let provider_status = self.report.provider_status.to_string();
         if head.retryable {
-            headers.push((names::RETRY, &provider_status));
+            headers.push((names::RETRY, "1"));
         }
         host.replace_response_headers(&headers);
     }

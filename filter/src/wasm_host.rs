@@ -78,8 +78,8 @@ impl HttpContext for EdgeStream {
         action(self.0.on_request_trailers(&Envoy))
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        action(self.0.on_response_headers(&Envoy))
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        action(self.0.on_response_headers(&Envoy, end_of_stream))
     }
 }
 
@@ -151,10 +151,6 @@ impl Host for Envoy {
         hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
     }
 
-    fn request_header(&self, name: &str) -> Option<String> {
-        header(MapType::HttpRequestHeaders, name)
-    }
-
     fn set_request_header(&self, name: &str, value: Option<&str>) {
         let value = value.map(str::as_bytes);
         let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, value);
@@ -170,6 +166,10 @@ impl Host for Envoy {
 
     fn replace_request_body(&self, body: &[u8]) {
         let _ = hostcalls::set_buffer(BufferType::HttpRequestBody, 0, usize::MAX, body);
+    }
+
+    fn response_headers(&self) -> Vec<(String, Vec<u8>)> {
+        hostcalls::get_map_bytes(MapType::HttpResponseHeaders).unwrap_or_default()
     }
 
     fn response_header(&self, name: &str) -> Option<String> {

@@ -1,34 +1,46 @@
 //! What the edge filter states about a request, in headers that only it may set.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Operation, names};
 
 /// The facts of one request: all that the service learns of it. Never a word of the prompt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// The model that the client asked for; `None` when it named none (`completion_model` decides).
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// The endpoint.
+    #[serde(rename = "op")]
     pub operation: Operation,
     /// Whether the client wants a stream.
+    #[serde(rename = "s", default, skip_serializing_if = "std::ops::Not::not")]
     pub stream: bool,
     /// Estimated input tokens.
+    #[serde(rename = "pt")]
     pub prompt_tokens: u64,
     /// An upper bound of the input tokens.
+    #[serde(rename = "pb")]
     pub prompt_bound: u64,
     /// The output tokens that the client allows per choice, when it says so.
+    #[serde(rename = "max", default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
     /// How many choices (or images) the client wants; 1 when it says nothing.
+    #[serde(rename = "n")]
     pub choices: u32,
     /// The client's `user` field.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// The path as received.
+    #[serde(rename = "p")]
     pub path: String,
     /// Routing wishes in the body, which LiteLLM's clients send.
+    #[serde(rename = "o", default, skip_serializing_if = "Overrides::is_empty")]
     pub overrides: Overrides,
 }
 
 /// Routing wishes of a client, taken out of the body (they are never forwarded).
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overrides {
     /// Aliases to fall back to, in place of the configured ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +59,12 @@ pub struct Overrides {
     pub tags: Vec<String>,
 }
 
+impl Overrides {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Facts that do not read back: the edge filter is missing, or another version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FactsError {
@@ -60,67 +78,19 @@ pub enum FactsError {
 
 impl Facts {
     /// The headers that state these facts.
-    pub fn to_headers(&self) -> Vec<(&'static str, String)> {
-        let mut headers = vec![
+    pub fn to_headers(&self) -> [(&'static str, String); 2] {
+        let json = serde_json::to_string(self).unwrap_or_default();
+        [
             (names::OPERATION, self.operation.as_str().to_owned()),
-            (names::STREAM, self.stream.to_string()),
-            (names::PROMPT_TOKENS, self.prompt_tokens.to_string()),
-            (names::PROMPT_BOUND, self.prompt_bound.to_string()),
-            (names::PATH, percent_encode(&self.path)),
-        ];
-        if let Some(model) = &self.model {
-            headers.push((names::MODEL, percent_encode(model)));
-        }
-        if let Some(max) = self.max_tokens {
-            headers.push((names::MAX_TOKENS, max.to_string()));
-        }
-        if self.choices != 1 {
-            headers.push((names::CHOICES, self.choices.to_string()));
-        }
-        if let Some(user) = &self.user {
-            headers.push((names::USER, percent_encode(user)));
-        }
-        if self.overrides != Overrides::default() {
-            let json = serde_json::to_string(&self.overrides).unwrap_or_default();
-            headers.push((names::OVERRIDES, percent_encode(&json)));
-        }
-        headers
+            (names::FACTS, percent_encode(&json)),
+        ]
     }
 
     /// Reads the facts back; `get` looks a header up by its lower-case name.
     pub fn from_headers<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Result<Self, FactsError> {
-        fn number<T: std::str::FromStr>(
-            name: &'static str,
-            text: Option<&str>,
-        ) -> Result<Option<T>, FactsError> {
-            text.map(|t| t.parse().map_err(|_| FactsError::Malformed(name)))
-                .transpose()
-        }
-        let require = |name: &'static str| get(name).ok_or(FactsError::Missing(name));
-        let text = |name: &'static str| {
-            get(name)
-                .map(|t| percent_decode(t).ok_or(FactsError::Malformed(name)))
-                .transpose()
-        };
-        let count =
-            |name: &'static str| number::<u64>(name, get(name))?.ok_or(FactsError::Missing(name));
-        Ok(Self {
-            model: text(names::MODEL)?,
-            operation: Operation::parse(require(names::OPERATION)?)
-                .ok_or(FactsError::Malformed(names::OPERATION))?,
-            stream: require(names::STREAM)? == "true",
-            prompt_tokens: count(names::PROMPT_TOKENS)?,
-            prompt_bound: count(names::PROMPT_BOUND)?,
-            max_tokens: number(names::MAX_TOKENS, get(names::MAX_TOKENS))?,
-            choices: number(names::CHOICES, get(names::CHOICES))?.unwrap_or(1),
-            user: text(names::USER)?,
-            path: text(names::PATH)?.ok_or(FactsError::Missing(names::PATH))?,
-            overrides: match text(names::OVERRIDES)? {
-                Some(json) => serde_json::from_str(&json)
-                    .map_err(|_| FactsError::Malformed(names::OVERRIDES))?,
-                None => Overrides::default(),
-            },
-        })
+        let value = get(names::FACTS).ok_or(FactsError::Missing(names::FACTS))?;
+        let json = percent_decode(value).ok_or(FactsError::Malformed(names::FACTS))?;
+        serde_json::from_slice(&json).map_err(|_| FactsError::Malformed(names::FACTS))
     }
 }
 
@@ -138,7 +108,7 @@ fn percent_encode(text: &str) -> String {
     encoded
 }
 
-fn percent_decode(text: &str) -> Option<String> {
+fn percent_decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -154,7 +124,7 @@ fn percent_decode(text: &str) -> Option<String> {
             bytes.push(byte);
         }
     }
-    String::from_utf8(bytes).ok()
+    Some(bytes)
 }
 
 #[cfg(test)]
@@ -209,7 +179,7 @@ mod tests {
     fn a_missing_header_is_named() {
         assert_eq!(
             Facts::from_headers(|_| None),
-            Err(FactsError::Missing(names::OPERATION))
+            Err(FactsError::Missing(names::FACTS))
         );
     }
 }

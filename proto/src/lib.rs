@@ -12,6 +12,7 @@ mod facts;
 pub mod names;
 mod operation;
 mod plan;
+pub mod priority_group;
 mod report;
 
 pub use admission::{Admission, AdmissionError};

@@ -3,30 +3,14 @@
 /// Every header of ours begins so; the edge filter strips what a client sent under it.
 pub const HEADER_PREFIX: &str = "x-dragoman-";
 
-/// The model that the client asked for, as written.
-pub const MODEL: &str = "x-dragoman-model";
-/// The [`Operation`](crate::Operation), in its wire form.
+/// The [`Facts`](crate::Facts) of a request, in one header: each header that a filter sets costs it a
+/// call into Envoy.
+pub const FACTS: &str = "x-dragoman-facts";
+/// The [`Operation`](crate::Operation), in its wire form; routes and Envoy's own replies look at it.
 pub const OPERATION: &str = "x-dragoman-operation";
-/// `true` when the client wants a stream.
-pub const STREAM: &str = "x-dragoman-stream";
-/// Estimated input tokens.
-pub const PROMPT_TOKENS: &str = "x-dragoman-prompt-tokens";
-/// An upper bound of the input tokens.
-pub const PROMPT_BOUND: &str = "x-dragoman-prompt-bound";
-/// The output tokens that the client allows, when it says so.
-pub const MAX_TOKENS: &str = "x-dragoman-max-tokens";
-/// How many answers the client asks for (`n`), when more than one.
-pub const CHOICES: &str = "x-dragoman-choices";
-/// The client's `user` field, percent-encoded.
-pub const USER: &str = "x-dragoman-user";
-/// The path as received, before normalisation.
-pub const PATH: &str = "x-dragoman-path";
-/// Names of fallbacks and retries that the client set in the body, as JSON.
-pub const OVERRIDES: &str = "x-dragoman-overrides";
 
-/// On a response of the upstream filter: this attempt failed in a way that another may not. Its value
-/// is the provider's own status. The router's retry policy matches it, and the attempt log carries
-/// it; it is removed before a client sees the response.
+/// On a response of the upstream filter: this attempt failed in a way that another may not. The
+/// router's retry policy matches it; it is removed before a client sees the response.
 pub const RETRY: &str = "x-dragoman-retry";
 /// On a request, set by the service: every attempt of the plan goes to one deployment, so wait
 /// between attempts as that provider asks.
@@ -35,6 +19,8 @@ pub const PACE: &str = "x-dragoman-pace";
 pub const DEPLOYMENT: &str = "x-dragoman-deployment";
 /// On a response: the request's id, the key of its ledger row.
 pub const REQUEST_ID: &str = "x-dragoman-request-id";
+/// The same under LiteLLM's name.
+pub const CALL_ID: &str = "x-litellm-call-id";
 /// On a response: parameters that the target cannot express and that were dropped, comma-separated.
 pub const DROPPED: &str = "x-dragoman-dropped-params";
 
@@ -61,5 +47,3 @@ pub const VM_ID: &str = "dragoman";
 
 /// Log name of the connection manager's access log: one entry per request.
 pub const REQUEST_LOG: &str = "dragoman.requests";
-/// Log name of the router's upstream log: one entry per attempt.
-pub const ATTEMPT_LOG: &str = "dragoman.attempts";

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use dragoman_policy::keys::CREDENTIAL_HEADERS;
 use dragoman_proto::{Admission, ClientDialect, names};
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
@@ -12,7 +11,8 @@ use envoy_types::pb::envoy::service::ext_proc::v3::{
 };
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{ListValue, Struct, Value};
+use envoy_types::pb::google::protobuf::{Struct, Value};
+use envoy_types::util::pack_any;
 
 use super::decide::{Admitted, Denied};
 
@@ -34,9 +34,10 @@ pub(super) fn admit(admitted: &Admitted) -> ProcessingResponse {
     if retries > 0 && admitted.plan.is_single() {
         set.push(header(names::PACE, "one-deployment"));
     }
+    // the client's credentials stay: the upstream filter lets nothing through that it does not know
     let mutation = HeaderMutation {
         set_headers: set,
-        remove_headers: CREDENTIAL_HEADERS.iter().map(ToString::to_string).collect(),
+        ..HeaderMutation::default()
     };
     ProcessingResponse {
         response: Some(Response::RequestHeaders(HeadersResponse {
@@ -47,6 +48,10 @@ pub(super) fn admit(admitted: &Admitted) -> ProcessingResponse {
             }),
         })),
         dynamic_metadata: Some(metadata(admitted)),
+        typed_dynamic_metadata: HashMap::from([(
+            names::PLAN_NAMESPACE.to_owned(),
+            pack_any(admitted.plan.to_override()),
+        )]),
         ..ProcessingResponse::default()
     }
 }
@@ -90,7 +95,7 @@ fn header(name: &str, value: &str) -> HeaderValueOption {
     }
 }
 
-/// The plan in its namespace, the admission in its own.
+/// The admission, for the filter and the access log.
 fn metadata(admitted: &Admitted) -> Struct {
     let admission = &admitted.admission;
     let mut fields = vec![
@@ -106,44 +111,15 @@ fn metadata(admitted: &Admitted) -> Struct {
             text(Admission::ANTHROPIC.to_owned()),
         ));
     }
-    let groups = admitted
-        .plan
-        .clusters
-        .iter()
-        .enumerate()
-        .map(|(nth, cluster)| {
-            let cluster = object(vec![
-                ("cluster_name", text(cluster.clone())),
-                (
-                    "weight",
-                    Value {
-                        kind: Some(Kind::NumberValue(1.0)),
-                    },
-                ),
-            ]);
-            object(vec![
-                ("name", text(nth.to_string())),
-                ("clusters", list(vec![cluster])),
-            ])
-        });
-    let plan = object(vec![("priority_groups", list(groups.collect()))]);
+    let namespace = names::ADMISSION_NAMESPACE.to_owned();
     Struct {
-        fields: HashMap::from([
-            (names::ADMISSION_NAMESPACE.to_owned(), object(fields)),
-            (names::PLAN_NAMESPACE.to_owned(), plan),
-        ]),
+        fields: HashMap::from([(namespace, object(fields))]),
     }
 }
 
 fn text(text: String) -> Value {
     Value {
         kind: Some(Kind::StringValue(text)),
-    }
-}
-
-fn list(values: Vec<Value>) -> Value {
-    Value {
-        kind: Some(Kind::ListValue(ListValue { values })),
     }
 }
 

@@ -27,7 +27,7 @@ model_list:
     litellm_params: {model: 'openai/*', api_key: sk-provider-secret}
     model_info: {id: d3}
   - model_name: later
-    litellm_params: {model: gemini/gemini-2.5-pro, api_key: sk-provider-secret}
+    litellm_params: {model: sagemaker/endpoint}
     model_info: {id: d4}
 general_settings: {master_key: sk-master}
 litellm_settings: {max_budget: 100}

@@ -38,24 +38,6 @@ pub struct RequestEntry {
     pub response_bytes: u64,
 }
 
-/// The end of one attempt, as the router's log tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UpstreamAttempt {
-    /// Where it went.
-    pub deployment: String,
-    /// The provider's HTTP status where the log has it, else the status after translation; `None`
-    /// when none arrived.
-    pub status: Option<u16>,
-    /// The provider's `retry-after`, in milliseconds, where the log has it.
-    pub retry_after_ms: Option<u64>,
-    /// What Envoy knows to have gone wrong.
-    pub failure: Option<Failure>,
-    /// Milliseconds to the end of the attempt.
-    pub duration_ms: u64,
-    /// Milliseconds to the first byte of the provider's answer, which is long before a token.
-    pub first_byte_ms: Option<u64>,
-}
-
 /// What went wrong below HTTP, from Envoy's response flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Failure {
@@ -111,22 +93,6 @@ impl RequestEntry {
             response_bytes: entry.response.as_ref().map_or(0, |r| r.response_body_bytes),
             admission,
         }))
-    }
-}
-
-impl UpstreamAttempt {
-    /// Reads an entry of the log of attempts; `None` when it went to no deployment.
-    pub fn read(entry: &HttpAccessLogEntry) -> Option<Self> {
-        let common = entry.common_properties.as_ref()?;
-        let end = common.duration.or(common.time_to_last_upstream_rx_byte);
-        Some(Self {
-            deployment: deployment_of(&common.upstream_cluster)?.to_owned(),
-            status: provider_status(entry).or(status(entry)),
-            retry_after_ms: retry_after(entry),
-            failure: Failure::read(common.response_flags.as_ref()),
-            duration_ms: millis(end).unwrap_or(0),
-            first_byte_ms: millis(common.time_to_first_upstream_rx_byte),
-        })
     }
 }
 
@@ -215,23 +181,6 @@ fn decode_report(state: &Any) -> Result<AttemptReport, Malformed> {
 fn status(entry: &HttpAccessLogEntry) -> Option<u16> {
     let code = entry.response.as_ref()?.response_code?.value;
     u16::try_from(code).ok().filter(|code| *code != 0)
-}
-
-/// The filter marks a failed attempt's response, and may say the provider's status with it: the
-/// response's own status is already the one that a client would see.
-fn provider_status(entry: &HttpAccessLogEntry) -> Option<u16> {
-    let status: u16 = response_header(entry, names::RETRY)?.parse().ok()?;
-    (100..600).contains(&status).then_some(status)
-}
-
-fn retry_after(entry: &HttpAccessLogEntry) -> Option<u64> {
-    let seconds: u64 = response_header(entry, "retry-after")?.parse().ok()?;
-    Some(seconds.saturating_mul(1_000))
-}
-
-fn response_header<'e>(entry: &'e HttpAccessLogEntry, name: &str) -> Option<&'e str> {
-    let headers = &entry.response.as_ref()?.response_headers;
-    headers.get(name).map(String::as_str)
 }
 
 fn millis(duration: Option<Duration>) -> Option<u64> {

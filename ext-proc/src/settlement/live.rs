@@ -7,7 +7,7 @@ use dragoman_policy::NanoDollars;
 use dragoman_policy::cooldown::Verdict;
 use dragoman_proto::{Admission, Usage};
 
-use super::{Destination, Failure, Observer, Pricing, UpstreamAttempt};
+use super::{Destination, Observer, Pricing};
 use crate::clock;
 use crate::ledger::{AttemptRow, Record, State, Target};
 use crate::live::Live;
@@ -37,9 +37,7 @@ impl Pricing for LivePricing {
     }
 }
 
-/// Tells routing how deployments fare. Failures are told as attempts end, because a request that
-/// failed over may go on for long; successes with the request, because only it knows when the first
-/// token came.
+/// Tells routing how deployments fare.
 #[derive(Debug, Clone)]
 pub struct RoutingObserver {
     /// The configuration of the moment.
@@ -49,53 +47,30 @@ pub struct RoutingObserver {
 }
 
 impl Observer for RoutingObserver {
-    fn attempt(&self, attempt: &UpstreamAttempt) {
-        if let Some(verdict) = failure(attempt) {
-            let (live, now) = (self.live.load(), clock::now_ms());
-            self.routing
-                .record(&live, &attempt.deployment, verdict, None, now);
-        }
-    }
-
     fn request(&self, _: &Admission, record: &Record) {
-        let live = self.live.load();
+        let (live, now) = (self.live.load(), clock::now_ms());
         for attempt in &record.attempts {
-            let Some(deployment) = &attempt.target.deployment else {
-                continue;
-            };
-            if let Some(latency) = success(attempt) {
-                let now = clock::now_ms();
-                self.routing
-                    .record(&live, deployment, Verdict::Success, latency, now);
+            let deployment = attempt.target.deployment.as_deref();
+            if let (Some(deployment), Some(verdict)) = (deployment, verdict(attempt)) {
+                let latency = attempt.first_token_ms.filter(|_| verdict == Verdict::Success);
+                self.routing.record(&live, deployment, verdict, latency, now);
             }
         }
     }
 }
 
-/// The verdict on an attempt that failed through the deployment; `None` for others.
-fn failure(attempt: &UpstreamAttempt) -> Option<Verdict> {
-    let status = match (attempt.failure, attempt.status) {
-        (Some(Failure::ClientLeft | Failure::NoCluster), _) => return None,
-        (Some(_), _) => None,
-        // Neither: it was cut off from our side, nearly always because the client left. Where the
-        // provider was too slow for one attempt, Envoy flags it.
-        (None, None | Some(200..=299)) => return None,
-        (None, status) => status,
-    };
-    Some(Verdict::Failure {
-        status,
-        retry_after_ms: attempt.retry_after_ms,
-    })
-}
-
-/// The latency of an attempt that answered, where it is known; `None` for others.
-fn success(attempt: &AttemptRow) -> Option<Option<u64>> {
-    let answered = match attempt.state {
-        State::Complete => true,
-        State::Cancelled => attempt.first_token_ms.is_some(),
-        State::Failed | State::Broken | State::Rejected | State::Unsettled => false,
-    };
-    answered.then_some(attempt.first_token_ms)
+/// What an attempt says of its deployment; `None` when that is nothing: the client left before an
+/// answer, or the request is at fault.
+fn verdict(attempt: &AttemptRow) -> Option<Verdict> {
+    match attempt.state {
+        State::Complete => Some(Verdict::Success),
+        State::Cancelled => attempt.first_token_ms.map(|_| Verdict::Success),
+        State::Failed | State::Broken => Some(Verdict::Failure {
+            status: attempt.provider_status.filter(|status| *status >= 400),
+            retry_after_ms: None,
+        }),
+        State::Rejected | State::Unsettled => None,
+    }
 }
 
 #[cfg(test)]
@@ -103,53 +78,37 @@ mod tests {
     use super::*;
     use crate::ledger::contract::record;
 
-    fn ended(failure: Option<Failure>, status: Option<u16>) -> UpstreamAttempt {
-        UpstreamAttempt {
-            deployment: "d1".into(),
-            status,
-            retry_after_ms: None,
-            failure,
-            duration_ms: 1,
-            first_byte_ms: None,
+    fn ended(state: State, provider_status: Option<u16>) -> AttemptRow {
+        let attempt = record("a", 1).attempts.remove(0);
+        AttemptRow {
+            state,
+            provider_status,
+            first_token_ms: None,
+            ..attempt
         }
     }
 
     #[test]
     fn a_client_that_leaves_is_no_failure_of_the_deployment() {
-        assert_eq!(failure(&ended(Some(Failure::ClientLeft), Some(200))), None);
-        assert_eq!(failure(&ended(Some(Failure::ClientLeft), None)), None);
-        // As Envoy's log of attempts has it: no flag, and no status.
-        assert_eq!(failure(&ended(None, None)), None);
-    }
-
-    #[test]
-    fn what_fails_below_http_has_no_status() {
-        let expected = Some(Verdict::Failure {
-            status: None,
-            retry_after_ms: None,
-        });
-        assert_eq!(failure(&ended(Some(Failure::Connect), None)), expected);
-        assert_eq!(failure(&ended(Some(Failure::Reset), Some(200))), expected);
-    }
-
-    #[test]
-    fn an_error_of_the_provider_is_told_with_its_status() {
-        let attempt = UpstreamAttempt {
-            retry_after_ms: Some(3_000),
-            ..ended(None, Some(429))
+        assert_eq!(verdict(&ended(State::Cancelled, None)), None);
+        let answering = AttemptRow {
+            first_token_ms: Some(12),
+            ..ended(State::Cancelled, Some(200))
         };
-        let expected = Some(Verdict::Failure {
-            status: Some(429),
-            retry_after_ms: Some(3_000),
-        });
-        assert_eq!(failure(&attempt), expected);
+        assert_eq!(verdict(&answering), Some(Verdict::Success));
     }
 
     #[test]
-    fn an_answer_counts_once_and_with_the_request() {
-        assert_eq!(failure(&ended(None, Some(200))), None);
-        let attempts = record("a", 1).attempts;
-        let told: Vec<_> = attempts.iter().map(success).collect();
-        assert_eq!(told, [None, Some(Some(12))]);
+    fn a_request_at_fault_is_no_failure_of_the_deployment() {
+        assert_eq!(verdict(&ended(State::Rejected, Some(400))), None);
+    }
+
+    #[test]
+    fn a_failure_is_told_with_the_provider_s_own_status() {
+        let told = |status| verdict(&ended(State::Failed, status));
+        let failure = |status| Some(Verdict::Failure { status, retry_after_ms: None });
+        assert_eq!(told(Some(401)), failure(Some(401)));
+        assert_eq!(told(None), failure(None), "no connection");
+        assert_eq!(told(Some(200)), failure(None), "an error inside a 200");
     }
 }

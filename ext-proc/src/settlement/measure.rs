@@ -8,7 +8,6 @@ use std::time::Duration;
 use dragoman_proto::Usage;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, histogram};
 
-use super::UpstreamAttempt;
 use crate::ledger::{AttemptRow, Record, RequestRow, State};
 
 /// Different aliases that get a series of their own; wildcard aliases let clients name any.
@@ -42,10 +41,6 @@ pub fn describe() {
         "dragoman_attempts_total",
         "Attempts at deployments, by how they ended."
     );
-    describe_counter!(
-        "dragoman_upstream_failures_total",
-        "Attempts that failed below HTTP."
-    );
     describe_histogram!(
         "dragoman_request_duration_seconds",
         "From a request's head to its end."
@@ -53,10 +48,6 @@ pub fn describe() {
     describe_histogram!(
         "dragoman_first_token_seconds",
         "From a request's head to the first token."
-    );
-    describe_histogram!(
-        "dragoman_upstream_duration_seconds",
-        "Of attempts, at the provider."
     );
     describe_counter!(
         "dragoman_malformed_logs_total",
@@ -122,19 +113,6 @@ pub(super) fn refused(status: Option<u16>) {
 /// A log entry does not read.
 pub(super) fn malformed(log: &'static str) {
     counter!("dragoman_malformed_logs_total", "log" => log).increment(1);
-}
-
-/// An attempt has ended at the router.
-pub(super) fn upstream(attempt: &UpstreamAttempt) {
-    let deployment = attempt.deployment.clone();
-    if let Some(failure) = attempt.failure {
-        let reason = failure.code();
-        counter!("dragoman_upstream_failures_total", "deployment" => deployment, "reason" => reason)
-            .increment(1);
-    } else if attempt.status.is_some() {
-        histogram!("dragoman_upstream_duration_seconds", "deployment" => deployment)
-            .record(Duration::from_millis(attempt.duration_ms));
-    }
 }
 
 fn measure_request(alias: &str, request: &RequestRow) {

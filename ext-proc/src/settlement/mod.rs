@@ -1,11 +1,10 @@
 //! Settlement: what Envoy's access logs say becomes ledger rows, metrics, and news for budgets and
 //! routing.
 //!
-//! Two logs arrive over one gRPC service. The log of *requests* has one entry per request, with the
-//! admission (dynamic metadata) and the filter's report of all its attempts (filter state): it alone
-//! makes ledger rows. The log of *attempts* comes from the router as each attempt ends; Envoy gives
-//! its entries neither metadata nor filter state, so they cannot be joined to a request, but they
-//! tell at once how a deployment fares, while a request that failed over may go on for minutes.
+//! The log of requests has one entry per request, with the admission (dynamic metadata) and the
+//! filter's report of all its attempts (filter state). The router's own log of attempts is not asked
+//! for: Envoy 1.40 gives its entries neither, so they could not be joined to a request, and they
+//! cost a tenth of a request.
 
 mod entry;
 mod live;
@@ -22,7 +21,7 @@ use dragoman_proto::{Admission, Usage};
 
 use crate::ledger::{Record, Target};
 
-pub use entry::{Failure, Malformed, RequestEntry, UpstreamAttempt};
+pub use entry::{Failure, Malformed, RequestEntry};
 pub use live::{LivePricing, RoutingObserver};
 pub use measure::describe;
 pub use rows::rows;
@@ -51,9 +50,6 @@ pub struct Destination<'a> {
 /// Who wants to know how requests and attempts end: budgets, limits, routing. Called in the order
 /// of arrival, from the task of a log stream; must not block.
 pub trait Observer: Send + Sync + 'static {
-    /// An attempt at a deployment has ended.
-    fn attempt(&self, attempt: &UpstreamAttempt);
-
     /// A request has ended. May be told twice about the same request.
     fn request(&self, admission: &Admission, record: &Record);
 }
@@ -63,7 +59,5 @@ pub trait Observer: Send + Sync + 'static {
 pub struct NoObserver;
 
 impl Observer for NoObserver {
-    fn attempt(&self, _: &UpstreamAttempt) {}
-
     fn request(&self, _: &Admission, _: &Record) {}
 }

@@ -14,7 +14,7 @@ use envoy_types::pb::envoy::service::accesslog::v3::{
 };
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
-use super::entry::{RequestEntry, UpstreamAttempt};
+use super::entry::RequestEntry;
 use super::measure::{self, Measure};
 use super::{Observer, Pricing, rows};
 use crate::ledger::LedgerWriter;
@@ -56,7 +56,6 @@ impl Settlement {
         for entry in &entries {
             match log {
                 names::REQUEST_LOG => self.request(entry).await?,
-                names::ATTEMPT_LOG => self.attempt(entry),
                 _ => measure::malformed("unknown"),
             }
         }
@@ -83,13 +82,6 @@ impl Settlement {
             tracing::error!(%error, "a request was settled and not recorded");
             Status::unavailable("the ledger is closed")
         })
-    }
-
-    fn attempt(&self, entry: &HttpAccessLogEntry) {
-        if let Some(attempt) = UpstreamAttempt::read(entry) {
-            measure::upstream(&attempt);
-            self.observer.attempt(&attempt);
-        }
     }
 }
 

@@ -144,7 +144,10 @@ fn an_upstream_error_without_a_body_gets_one() {
         ],
         "",
     );
-    assert_eq!(Edge::new(config()).on_response_headers(&host), Flow::Pause);
+    assert_eq!(
+        Edge::new(config()).on_response_headers(&host, true),
+        Flow::Pause
+    );
     let reply = host.replied();
     assert_eq!(
         (reply.status, reply.body.as_str()),

@@ -174,7 +174,7 @@ fn a_failure_that_another_deployment_may_not_have_is_marked_for_the_router() {
     );
     upstream.on_response_headers(&host, false);
     upstream.on_response_body(&host, body.len(), true);
-    assert_eq!(host.response_header(names::RETRY).as_deref(), Some("503"));
+    assert_eq!(host.response_header(names::RETRY).as_deref(), Some("1"));
     assert_eq!(host.response_header(":status").as_deref(), Some("503"));
     assert_eq!(report(&host).outcome(), Outcome::Failed);
 }
@@ -191,7 +191,7 @@ fn a_failure_without_a_body_carries_its_error_to_the_edge() {
             .unwrap()
             .starts_with(r#"{"error""#)
     );
-    assert_eq!(host.response_header(names::RETRY).as_deref(), Some("500"));
+    assert_eq!(host.response_header(names::RETRY).as_deref(), Some("1"));
 }
 
 #[test]

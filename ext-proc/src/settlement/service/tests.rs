@@ -20,15 +20,10 @@ use crate::settlement::fixture::{
 /// Remembers what it was told.
 #[derive(Default)]
 struct Told {
-    attempts: Mutex<Vec<UpstreamAttempt>>,
     requests: Mutex<Vec<(String, State)>>,
 }
 
 impl Observer for Told {
-    fn attempt(&self, attempt: &UpstreamAttempt) {
-        self.attempts.lock().unwrap().push(attempt.clone());
-    }
-
     fn request(&self, admission: &Admission, record: &Record) {
         let told = (admission.request_id.clone(), record.request.state);
         self.requests.lock().unwrap().push(told);
@@ -120,34 +115,6 @@ async fn a_stream_s_requests_reach_ledger_and_observer() {
 }
 
 #[tokio::test]
-async fn an_attempt_is_news_for_routing_and_no_row() {
-    let scene = scene().await;
-    let mut attempt = unadmitted(529);
-    common(&mut attempt).upstream_cluster = dragoman_envoy::cluster_name("d7");
-    let own = unadmitted(200);
-    send(
-        scene.settlement,
-        vec![message(Some(names::ATTEMPT_LOG), vec![attempt, own])],
-    )
-    .await;
-    scene.guard.drain(Duration::from_secs(10)).await.unwrap();
-    let told = scene.told.attempts.lock().unwrap().clone();
-    let told: Vec<_> = told
-        .iter()
-        .map(|attempt| {
-            (
-                attempt.deployment.as_str(),
-                attempt.status,
-                attempt.duration_ms,
-            )
-        })
-        .collect();
-    assert_eq!(told, [("d7", Some(529), 900)]);
-    let all = scene.ledger.totals(&Default::default()).await.unwrap();
-    assert_eq!(all.requests, 0);
-}
-
-#[tokio::test]
 async fn one_unreadable_entry_costs_the_others_nothing() {
     let scene = scene().await;
     let mut garbled = complete("garbled");
@@ -159,18 +126,4 @@ async fn one_unreadable_entry_costs_the_others_nothing() {
     send(scene.settlement, vec![log]).await;
     scene.guard.drain(Duration::from_secs(10)).await.unwrap();
     assert!(scene.ledger.request("b").await.unwrap().is_some());
-}
-
-#[tokio::test]
-async fn the_filter_s_mark_tells_the_provider_s_own_status() {
-    let mut attempt = unadmitted(502);
-    common(&mut attempt).upstream_cluster = dragoman_envoy::cluster_name("d7");
-    let headers = &mut attempt.response.get_or_insert_default().response_headers;
-    headers.insert(names::RETRY.to_owned(), "401".to_owned());
-    headers.insert("retry-after".to_owned(), "3".to_owned());
-    let attempt = UpstreamAttempt::read(&attempt).unwrap();
-    assert_eq!(
-        (attempt.status, attempt.retry_after_ms),
-        (Some(401), Some(3_000))
-    );
 }
