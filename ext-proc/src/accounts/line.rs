@@ -251,3 +251,6 @@ impl Drop for Place<'_> {
         self.line.stir();
     }
 }
+
+#[cfg(test)]
+mod tests;

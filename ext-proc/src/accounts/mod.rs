@@ -36,7 +36,7 @@ use crate::clock;
 pub use journal::{JournalError, JournalGuard};
 pub use line::WaitOptions;
 pub use memory::InProcess;
-pub use reconcile::{ReconcileError, reconcile};
+pub use reconcile::{BudgetsOf, ReconcileError, reconcile};
 pub use redis::{NAMESPACE, RedisAccounts};
 pub use sweep::sweep;
 

@@ -1,9 +1,9 @@
 //! After a start: what the ledger has and the accounts may not.
 
 use dragoman_policy::{AccountId, BudgetRef, Scope, UnixMillis};
-use futures::future::BoxFuture;
+use tonic::async_trait;
 
-use super::{Accounts, AccountsError, Settled, Settlement};
+use super::{Accounts, AccountsError, PastError, Settled, Settlement};
 use crate::ledger::{Cursor, Ledger, LedgerError, Page, RequestFilter, RequestRow, State};
 
 const ROWS_PER_PAGE: u32 = 1_000;
@@ -12,6 +12,13 @@ const LONGEST_REQUEST_MS: u64 = 2 * 3_600_000;
 /// Rows may be older than the moment up to which accounts are known by so much: clocks of Envoy and
 /// service, batches of both.
 const SLACK_MS: u64 = 60_000;
+
+/// Knows which budgets applied to a request.
+#[async_trait]
+pub trait BudgetsOf: Send + Sync {
+    /// The budgets of the request in `row`, in the windows of when it was admitted.
+    async fn budgets_of(&self, row: &RequestRow) -> Result<Vec<BudgetRef>, PastError>;
+}
 
 /// Why reconciling failed; it can be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -22,16 +29,18 @@ pub enum ReconcileError {
     /// The accounts.
     #[error(transparent)]
     Accounts(#[from] AccountsError),
+    /// The budgets.
+    #[error(transparent)]
+    Budgets(#[from] PastError),
 }
 
 /// Settles once more what the ledger says ended since `until`, shortly before which the accounts'
-/// memory may end. What is settled already stays as it is. `budgets_of` says which budgets applied
-/// to a request. Returns how many requests were not accounted for.
+/// memory may end. What is settled already stays as it is. Returns how many requests were not accounted for.
 pub async fn reconcile(
     accounts: &dyn Accounts,
     ledger: &dyn Ledger,
     until: UnixMillis,
-    budgets_of: &(dyn Fn(&RequestRow) -> BoxFuture<'_, Vec<BudgetRef>> + Sync),
+    budgets: &dyn BudgetsOf,
 ) -> Result<u64, ReconcileError> {
     let since = until.0.saturating_sub(SLACK_MS);
     let filter = RequestFilter {
@@ -46,7 +55,7 @@ pub async fn reconcile(
     loop {
         let rows = ledger.page(&filter, &page).await?;
         for row in rows.iter().filter(|row| ended(row) >= since) {
-            found += u64::from(settle(accounts, row, budgets_of).await?);
+            found += u64::from(settle(accounts, row, budgets).await?);
         }
         match rows.last() {
             Some(last) if rows.len() == ROWS_PER_PAGE as usize => {
@@ -67,15 +76,15 @@ fn ended(row: &RequestRow) -> u64 {
 async fn settle(
     accounts: &dyn Accounts,
     row: &RequestRow,
-    budgets_of: &(dyn Fn(&RequestRow) -> BoxFuture<'_, Vec<BudgetRef>> + Sync),
-) -> Result<bool, AccountsError> {
+    budgets: &dyn BudgetsOf,
+) -> Result<bool, ReconcileError> {
     if row.state == State::Unsettled {
         return Ok(false);
     }
     let settlement = settlement(row);
     let settled = match accounts.settle(&settlement).await? {
         Settled::Unknown => {
-            let budgets = budgets_of(row).await;
+            let budgets = budgets.budgets_of(row).await?;
             accounts.charge(&settlement, &budgets).await?
         }
         known => known,
@@ -103,3 +112,6 @@ fn settlement(row: &RequestRow) -> Settlement {
         now: UnixMillis(ended(row)),
     }
 }
+
+#[cfg(test)]
+mod tests;

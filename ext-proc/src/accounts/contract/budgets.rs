@@ -1,5 +1,6 @@
 //! Budgets: reserve, settle, release, expire.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use dragoman_policy::budget::AccountWindow;
@@ -46,7 +47,7 @@ pub(crate) async fn a_request_that_comes_twice_holds_once(bench: &dyn Bench) {
     let accounts = accounts(bench).await;
     let key = budget(Scope::Key, 150);
     for _ in 0..2 {
-        let granted = admit(&*accounts, request("a", &[key.clone()], 90)).await;
+        let granted = admit(&*accounts, request("a", from_ref(&key), 90)).await;
         assert_eq!(
             (granted.reserved, granted.output_cap),
             (nanos(100), Some(90))
@@ -58,14 +59,14 @@ pub(crate) async fn a_request_that_comes_twice_holds_once(bench: &dyn Bench) {
 pub(crate) async fn a_request_is_settled_once_however_often_it_is_reported(bench: &dyn Bench) {
     let accounts = accounts(bench).await;
     let key = budget(Scope::Key, 1_000);
-    admit(&*accounts, request("a", &[key.clone()], 90)).await;
+    admit(&*accounts, request("a", from_ref(&key), 90)).await;
     let charged = charge(&*accounts, &settlement("a", 40)).await;
     assert_eq!(charged.accounts, [key.at()]);
     assert_eq!((charged.uncovered, charged.late), (nanos(0), false));
     for _ in 0..2 {
         let again = accounts.settle(&settlement("a", 40)).await.unwrap();
         assert_eq!(again, Settled::Already);
-        let again = accounts.charge(&settlement("a", 40), &[key.clone()]).await;
+        let again = accounts.charge(&settlement("a", 40), from_ref(&key)).await;
         assert_eq!(again.unwrap(), Settled::Already);
     }
     assert_eq!(balance(&*accounts, &key).await, (40, 0));
@@ -74,18 +75,18 @@ pub(crate) async fn a_request_is_settled_once_however_often_it_is_reported(bench
 pub(crate) async fn a_released_request_costs_nothing(bench: &dyn Bench) {
     let accounts = accounts(bench).await;
     let key = budget(Scope::Key, 1_000);
-    admit(&*accounts, request("a", &[key.clone()], 90)).await;
+    admit(&*accounts, request("a", from_ref(&key), 90)).await;
     accounts.release("a").await.unwrap();
     accounts.release("a").await.unwrap();
     assert_eq!(balance(&*accounts, &key).await, (0, 0));
-    admit(&*accounts, request("a", &[key.clone()], 40)).await;
+    admit(&*accounts, request("a", from_ref(&key), 40)).await;
     assert_eq!(balance(&*accounts, &key).await, (0, 50));
 }
 
 pub(crate) async fn an_unknown_cost_is_what_was_held(bench: &dyn Bench) {
     let accounts = accounts(bench).await;
     let key = budget(Scope::Key, 1_000);
-    admit(&*accounts, request("a", &[key.clone()], 90)).await;
+    admit(&*accounts, request("a", from_ref(&key), 90)).await;
     let unknown = Settlement {
         cost: None,
         ..settlement("a", 0)
@@ -118,7 +119,7 @@ pub(crate) async fn what_was_not_reserved_is_charged_only_into_the_room_there_is
 ) {
     let accounts = accounts(bench).await;
     let key = budget(Scope::Key, 120);
-    admit(&*accounts, request("a", &[key.clone()], 90)).await;
+    admit(&*accounts, request("a", from_ref(&key), 90)).await;
     let charged = charge(&*accounts, &settlement("a", 150)).await;
     assert_eq!(charged.uncovered, nanos(30));
     assert_eq!(balance(&*accounts, &key).await, (120, 0));
@@ -143,7 +144,7 @@ pub(crate) async fn a_lost_reservation_is_charged_once(bench: &dyn Bench) {
 pub(crate) async fn what_nobody_settles_is_charged_in_full_and_told_once(bench: &dyn Bench) {
     let accounts = accounts(bench).await;
     let key = budget(Scope::Key, 1_000);
-    admit(&*accounts, request("a", &[key.clone()], 90)).await;
+    admit(&*accounts, request("a", from_ref(&key), 90)).await;
     admit(&*accounts, limited("without budgets", &[])).await;
     let early = UnixMillis(EXPIRY.0 - 1);
     assert_eq!(accounts.expire(early).await.unwrap(), []);
@@ -166,7 +167,7 @@ pub(crate) async fn what_nobody_settles_is_charged_in_full_and_told_once(bench: 
 pub(crate) async fn a_report_after_the_expiry_corrects_the_charge(bench: &dyn Bench) {
     let accounts = accounts(bench).await;
     let key = budget(Scope::Key, 1_000);
-    admit(&*accounts, request("a", &[key.clone()], 90)).await;
+    admit(&*accounts, request("a", from_ref(&key), 90)).await;
     accounts.expire(EXPIRY).await.unwrap();
     let charged = charge(&*accounts, &settlement("a", 25)).await;
     assert!(charged.late);
@@ -186,11 +187,11 @@ pub(crate) async fn a_settlement_goes_to_the_window_of_its_admission(bench: &dyn
         window: next,
         ..old.clone()
     };
-    admit(&*accounts, request("a", &[old.clone()], 90)).await;
+    admit(&*accounts, request("a", from_ref(&old), 90)).await;
     let later = AdmitRequest {
         now: next.start,
         expires_at: next.start.plus(60_000),
-        ..request("b", &[new.clone()], 90)
+        ..request("b", from_ref(&new), 90)
     };
     assert_eq!(states(&admit(&*accounts, later).await), [(0, 100)]);
     charge(&*accounts, &settlement("a", 60)).await;
@@ -224,7 +225,7 @@ pub(crate) async fn a_past_counts(bench: &dyn Bench) {
 pub(crate) async fn an_operator_sets_what_is_spent(bench: &dyn Bench) {
     let accounts = accounts(bench).await;
     let key = budget(Scope::Key, 1_000);
-    admit(&*accounts, request("a", &[key.clone()], 90)).await;
+    admit(&*accounts, request("a", from_ref(&key), 90)).await;
     accounts.set_spent(&key.at(), nanos(500)).await.unwrap();
     assert_eq!(balance(&*accounts, &key).await, (500, 100));
 }
@@ -237,7 +238,7 @@ pub(crate) async fn a_soft_limit_is_crossed_once(bench: &dyn Bench) {
     };
     let mut crossings = Vec::new();
     for name in ["a", "b", "c"] {
-        admit(&*accounts, request(name, &[key.clone()], 90)).await;
+        admit(&*accounts, request(name, from_ref(&key), 90)).await;
         crossings.extend(charge(&*accounts, &settlement(name, 60)).await.crossed);
     }
     let [crossing] = &crossings[..] else {
@@ -275,11 +276,11 @@ pub(crate) async fn an_amount_beyond_what_doubles_hold_is_exact(bench: &dyn Benc
     const LARGE: u64 = 7_000_000_000_000_001;
     let accounts = accounts(bench).await;
     let key = budget(Scope::Key, 9_000_000_000_000_000);
-    admit(&*accounts, request("a", &[key.clone()], LARGE - 10)).await;
+    admit(&*accounts, request("a", from_ref(&key), LARGE - 10)).await;
     assert_eq!(balance(&*accounts, &key).await, (0, LARGE));
     charge(&*accounts, &settlement("a", LARGE - 1)).await;
     assert_eq!(balance(&*accounts, &key).await, (LARGE - 1, 0));
-    admit(&*accounts, request("b", &[key.clone()], 1)).await;
+    admit(&*accounts, request("b", from_ref(&key), 1)).await;
     charge(&*accounts, &settlement("b", 2)).await;
     assert_eq!(balance(&*accounts, &key).await, (LARGE + 1, 0));
 }

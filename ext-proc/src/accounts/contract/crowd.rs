@@ -1,5 +1,6 @@
 //! Many at once: strict, and no phantom refusals.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,7 +54,7 @@ async fn crowd(bench: &dyn Bench, asked: bool, output: u64) {
         let asking = AdmitRequest {
             asked,
             limits: limits.clone(),
-            ..request(&format!("crowd {n}"), &[key.clone()], output)
+            ..request(&format!("crowd {n}"), from_ref(&key), output)
         };
         let to = if shared && n % 2 == 1 {
             &second
@@ -89,7 +90,7 @@ async fn crowd(bench: &dyn Bench, asked: bool, output: u64) {
 /// Whether two accounts of a bench are replicas of each other.
 async fn first_sees_second(first: &Arc<dyn Accounts>, second: &Arc<dyn Accounts>) -> bool {
     let probe = budget(Scope::Tag, 1_000);
-    admit(&**second, request("probe", &[probe.clone()], 90)).await;
+    admit(&**second, request("probe", from_ref(&probe), 90)).await;
     let shared = balance(&**first, &probe).await == (0, 100);
     second.release("probe").await.unwrap();
     shared
@@ -108,10 +109,10 @@ pub(crate) async fn a_contended_request_waits_for_the_other_to_settle(bench: &dy
         .accounts(patient(Duration::from_secs(20)), Arc::new(NoPast))
         .await;
     let key = budget(Scope::Key, 150);
-    admit(&*accounts, request("a", &[key.clone()], 140)).await;
+    admit(&*accounts, request("a", from_ref(&key), 140)).await;
     let waits = tokio::spawn({
         let accounts = Arc::clone(&accounts);
-        let asking = request("b", &[key.clone()], 90);
+        let asking = request("b", from_ref(&key), 90);
         async move { accounts.admit(asking).await }
     });
     sleep(Duration::from_millis(50)).await;
@@ -127,7 +128,7 @@ pub(crate) async fn waiting_has_an_end(bench: &dyn Bench) {
         .accounts(patient(Duration::from_millis(100)), Arc::new(NoPast))
         .await;
     let key = budget(Scope::Key, 100);
-    admit(&*accounts, request("a", &[key.clone()], 90)).await;
+    admit(&*accounts, request("a", from_ref(&key), 90)).await;
     let refused = refusal(&*accounts, request("b", &[key], 90)).await;
     assert!(matches!(refused, Refusal::Budget(refused) if refused.is_contended()));
 }
@@ -137,12 +138,12 @@ pub(crate) async fn who_leaves_the_line_holds_nothing(bench: &dyn Bench) {
         .accounts(patient(Duration::from_secs(20)), Arc::new(NoPast))
         .await;
     let key = budget(Scope::Key, 150);
-    admit(&*accounts, request("a", &[key.clone()], 140)).await;
+    admit(&*accounts, request("a", from_ref(&key), 140)).await;
     let mut waiting: Vec<_> = ["b", "c"]
         .into_iter()
         .map(|name| {
             let accounts = Arc::clone(&accounts);
-            let asking = request(name, &[key.clone()], 90);
+            let asking = request(name, from_ref(&key), 90);
             tokio::spawn(async move { accounts.admit(asking).await })
         })
         .collect();
@@ -161,7 +162,7 @@ pub(crate) async fn an_exhausted_budget_refuses_at_once(bench: &dyn Bench) {
         .accounts(patient(Duration::from_secs(60)), Arc::new(NoPast))
         .await;
     let key = budget(Scope::Key, 100);
-    admit(&*accounts, request("a", &[key.clone()], 90)).await;
+    admit(&*accounts, request("a", from_ref(&key), 90)).await;
     charge(&*accounts, &settlement("a", 95)).await;
     let began = Instant::now();
     let refused = refusal(&*accounts, request("b", &[key], 90)).await;

@@ -1,5 +1,6 @@
 //! Limits: requests and tokens per minute, requests in flight.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use dragoman_policy::limits::LimitKind;
@@ -31,7 +32,7 @@ pub(crate) async fn requests_per_minute_pass_and_come_back(bench: &dyn Bench) {
     };
     let at = |name, ms| AdmitRequest {
         now: NOW.plus(ms),
-        ..limited(name, &[two.clone()])
+        ..limited(name, from_ref(&two))
     };
     let granted = admit(&*accounts, at("a", 0)).await;
     let left = granted.rates.requests.unwrap();
@@ -50,7 +51,7 @@ pub(crate) async fn tokens_per_minute_are_estimated_and_corrected(bench: &dyn Be
         tpm: Some(50),
         ..limit(Scope::Key)
     };
-    let asking = |name| limited(name, &[few.clone()]);
+    let asking = |name| limited(name, from_ref(&few));
     let granted = admit(&*accounts, asking("a")).await;
     assert_eq!(granted.rates.tokens.map(|left| left.remaining), Some(30));
     admit(&*accounts, asking("b")).await;
@@ -69,7 +70,7 @@ pub(crate) async fn slots_come_back_however_a_request_ends(bench: &dyn Bench) {
         parallel: Some(1),
         ..limit(Scope::Key)
     };
-    let asking = |name| limited(name, &[one.clone()]);
+    let asking = |name| limited(name, from_ref(&one));
     let load = || accounts.load(&account(Scope::Key), NOW).in_flight;
     admit(&*accounts, asking("settled")).await;
     assert_eq!(load(), 1);
@@ -98,7 +99,7 @@ pub(crate) async fn a_limit_that_refuses_leaves_budgets_alone(bench: &dyn Bench)
     );
     let asking = AdmitRequest {
         limits: vec![free, shut],
-        ..request("a", &[key.clone()], 90)
+        ..request("a", from_ref(&key), 90)
     };
     exceeded(&*accounts, asking).await;
     assert_eq!(balance(&*accounts, &key).await, (0, 0));

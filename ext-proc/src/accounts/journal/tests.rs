@@ -1,5 +1,6 @@
 //! What a process leaves behind, and the next takes up.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use dragoman_policy::{BudgetRef, Scope};
@@ -26,7 +27,7 @@ async fn a_restart_finds_what_was_spent_and_what_is_held() {
     };
     let (accounts, guard) = start(&folder).await;
     for name in ["settled", "released", "open", "expired"] {
-        admit(&accounts, request(name, &[key.clone()], 90)).await;
+        admit(&accounts, request(name, from_ref(&key), 90)).await;
     }
     assert_eq!(
         charge(&accounts, &settlement("settled", 40))
@@ -60,11 +61,11 @@ async fn a_lost_tail_makes_no_room() {
     let folder = tempfile::tempdir().unwrap();
     let key = budget(Scope::Key, 1_000);
     let (accounts, guard) = start(&folder).await;
-    admit(&accounts, request("a", &[key.clone()], 90)).await;
+    admit(&accounts, request("a", from_ref(&key), 90)).await;
     guard.drain().await;
     // The writer is gone, as after a crash: neither of these reaches the file.
     charge(&accounts, &settlement("a", 40)).await;
-    admit(&accounts, request("b", &[key.clone()], 90)).await;
+    admit(&accounts, request("b", from_ref(&key), 90)).await;
 
     let (accounts, _guard) = start(&folder).await;
     assert_eq!(balance(&accounts, &key).await, (0, 100));
@@ -74,7 +75,7 @@ async fn a_lost_tail_makes_no_room() {
     ));
     let unknown = accounts.settle(&settlement("b", 70)).await.unwrap();
     assert_eq!(unknown, Settled::Unknown);
-    let charged = accounts.charge(&settlement("b", 70), &[key.clone()]).await;
+    let charged = accounts.charge(&settlement("b", 70), from_ref(&key)).await;
     assert!(matches!(charged, Ok(Settled::Charged(_))));
     assert_eq!(balance(&accounts, &key).await, (110, 0));
 }
@@ -84,7 +85,7 @@ async fn what_is_long_settled_or_over_is_pruned() {
     let folder = tempfile::tempdir().unwrap();
     let (accounts, guard) = start(&folder).await;
     let key = budget(Scope::Key, 1_000);
-    admit(&accounts, request("a", &[key.clone()], 90)).await;
+    admit(&accounts, request("a", from_ref(&key), 90)).await;
     charge(&accounts, &settlement("a", 40)).await;
     guard.drain().await;
     let journal = Journal::open(&folder.path().join("accounts.db"))

@@ -1,5 +1,6 @@
 //! Accounts in a real Redis, against the contract and against accidents.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use dragoman_policy::Scope;
@@ -30,12 +31,12 @@ async fn nobody_passes_while_redis_is_away_and_all_is_well_when_it_is_back() {
     };
     let accounts = server.accounts(AT_ONCE, Arc::new(NoPast)).await;
     let key = budget(Scope::Key, 1_000);
-    admit(&*accounts, request("a", &[key.clone()], 90)).await;
+    admit(&*accounts, request("a", from_ref(&key), 90)).await;
     charge(&*accounts, &settlement("a", 40)).await;
-    admit(&*accounts, request("b", &[key.clone()], 90)).await;
+    admit(&*accounts, request("b", from_ref(&key), 90)).await;
     server.kill();
     for _ in 0..2 {
-        let refused = accounts.admit(request("c", &[key.clone()], 90)).await;
+        let refused = accounts.admit(request("c", from_ref(&key), 90)).await;
         let dependency = "redis";
         assert_eq!(refused, Err(AccountsError::Unavailable { dependency }));
     }
@@ -44,7 +45,7 @@ async fn nobody_passes_while_redis_is_away_and_all_is_well_when_it_is_back() {
     wait_for(&*accounts).await;
     assert_eq!(balance(&*accounts, &key).await, (40, 100));
     charge(&*accounts, &settlement("b", 70)).await;
-    admit(&*accounts, request("c", &[key.clone()], 90)).await;
+    admit(&*accounts, request("c", from_ref(&key), 90)).await;
     assert_eq!(balance(&*accounts, &key).await, (110, 100));
 }
 
@@ -75,13 +76,13 @@ async fn a_redis_that_forgot_everything_is_told_by_the_ledger() {
     };
     let accounts = server.accounts(AT_ONCE, Arc::new(Ledger(300))).await;
     let key = budget(Scope::Key, 1_000);
-    admit(&*accounts, request("a", &[key.clone()], 90)).await;
+    admit(&*accounts, request("a", from_ref(&key), 90)).await;
     server.kill();
     server.restart().await;
     wait_for(&*accounts).await;
     let lost = accounts.settle(&settlement("a", 60)).await.unwrap();
     assert_eq!(lost, Settled::Unknown);
-    let charged = accounts.charge(&settlement("a", 60), &[key.clone()]).await;
+    let charged = accounts.charge(&settlement("a", 60), from_ref(&key)).await;
     assert!(matches!(charged, Ok(Settled::Charged(_))));
     assert_eq!(balance(&*accounts, &key).await, (360, 0));
 }
@@ -95,7 +96,7 @@ async fn an_admission_that_nobody_waits_for_holds_nothing() {
     let key = budget(Scope::Key, 1_000_000);
     assert_eq!(balance(&*accounts, &key).await, (0, 0));
     for n in 0..50 {
-        let admitting = accounts.admit(request(&n.to_string(), &[key.clone()], 90));
+        let admitting = accounts.admit(request(&n.to_string(), from_ref(&key), 90));
         let hurry = Duration::from_micros(n * 20);
         let _ = tokio::time::timeout(hurry, admitting).await.map(drop);
         accounts.release(&n.to_string()).await.unwrap();
@@ -142,8 +143,8 @@ async fn two_replicas_share_one_budget() {
     let one = server.accounts(AT_ONCE, Arc::new(NoPast)).await;
     let other = server.accounts(AT_ONCE, Arc::new(NoPast)).await;
     let key = budget(Scope::Key, 199);
-    admit(&*one, request("a", &[key.clone()], 90)).await;
-    let cap = admit(&*other, request("b", &[key.clone()], 90))
+    admit(&*one, request("a", from_ref(&key), 90)).await;
+    let cap = admit(&*other, request("b", from_ref(&key), 90))
         .await
         .output_cap;
     assert_eq!(cap, Some(89));
@@ -161,11 +162,11 @@ async fn a_refusal_by_a_budget_says_how_it_stands() {
     };
     let accounts = server.accounts(AT_ONCE, Arc::new(NoPast)).await;
     let key = budget(Scope::Key, 20);
-    admit(&*accounts, request("a", &[key.clone()], 1)).await;
+    admit(&*accounts, request("a", from_ref(&key), 1)).await;
     charge(&*accounts, &settlement("a", 11)).await;
     let large = AdmitRequest {
         min_output_tokens: 90,
-        ..request("b", &[key.clone()], 90)
+        ..request("b", from_ref(&key), 90)
     };
     let Err(AccountsError::Refused(refused)) = accounts.admit(large).await else {
         panic!("not refused");
