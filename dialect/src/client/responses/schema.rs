@@ -142,6 +142,7 @@ pub(super) struct UsageOut {
 #[derive(Debug, Serialize)]
 struct InputDetails {
     cached_tokens: u64,
+    cache_write_tokens: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -289,6 +290,7 @@ impl UsageOut {
             input_tokens: usage.input_tokens,
             input_tokens_details: InputDetails {
                 cached_tokens: usage.cached_tokens,
+                cache_write_tokens: usage.cache_write_tokens,
             },
             output_tokens: usage.output_tokens,
             output_tokens_details: OutputDetails {
