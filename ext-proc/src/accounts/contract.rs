@@ -45,6 +45,7 @@ macro_rules! contract {
                 a_report_after_the_expiry_corrects_the_charge,
                 a_settlement_goes_to_the_window_of_its_admission,
                 a_past_counts,
+                what_the_past_knows_is_not_charged_again,
                 an_operator_sets_what_is_spent,
                 a_soft_limit_is_crossed_once,
                 a_trial_and_a_nearly_spent_budget_warn,

@@ -120,7 +120,9 @@ impl Accounts for InProcess {
         settlement: &Settlement,
         budgets: &[BudgetRef],
     ) -> Result<Settled, AccountsError> {
-        self.meet(budgets).await?;
+        if !settlement.recorded {
+            self.meet(budgets).await?;
+        }
         let settled = self.lock().charge(settlement, budgets);
         self.line.stir();
         Ok(settled)
@@ -242,9 +244,9 @@ impl State {
         let amount = held.amount();
         let cost = |account: &AccountId| settlement.cost_of(account, amount);
         let settled = self.budgets.settle_each(held, cost);
-        self.ended(settlement);
         match settled {
             budget::Settlement::Charged(charge) => {
+                self.ended(settlement, &charge.accounts);
                 self.note_sheets(&charge.accounts);
                 Settled::Charged(charge)
             }
@@ -259,22 +261,26 @@ impl State {
         }
         // What a request of unknown cost held is not known either.
         let cost = |account: &AccountId| settlement.cost_of(account, NanoDollars::ZERO);
-        let charge: Charge = self.budgets.charge(budgets, cost);
-        self.ended(settlement);
+        let known = |budget: &&BudgetRef| self.budgets.knows(&budget.at());
+        let budgets: Vec<BudgetRef> = budgets.iter().filter(known).cloned().collect();
+        let charge: Charge = self.budgets.charge(&budgets, cost);
+        self.ended(settlement, &charge.accounts);
         self.note_sheets(&charge.accounts);
         Settled::Charged(charge)
     }
 
-    fn ended(&mut self, settlement: &Settlement) {
+    fn ended(&mut self, settlement: &Settlement, accounts: &[AccountWindow]) {
         let request_id = &settlement.request_id;
         self.limits.finish(request_id, settlement.tokens);
         self.usual.note(&settlement.model, settlement.output_tokens);
         self.settled.insert(request_id, settlement.now);
         self.memos.remove(request_id);
-        self.note(|| Entry::Settled {
-            request_id: Arc::clone(request_id),
-            at: settlement.now,
-        });
+        if !accounts.is_empty() {
+            self.note(|| Entry::Settled {
+                request_id: Arc::clone(request_id),
+                at: settlement.now,
+            });
+        }
     }
 
     fn release(&mut self, request_id: &str) {
@@ -290,7 +296,7 @@ impl State {
     fn expire(&mut self, now: UnixMillis) -> Vec<Unsettled> {
         self.limits.expire(now);
         let expired = self.budgets.expire(now);
-        for expired in &expired {
+        for expired in expired.iter().filter(|e| !e.accounts.is_empty()) {
             self.note(|| Entry::Expired {
                 request_id: Arc::clone(&expired.request_id),
                 due: now.plus(budget::LATE_MS),

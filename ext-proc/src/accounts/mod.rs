@@ -176,6 +176,8 @@ pub struct Settlement {
     pub tokens: u64,
     /// Output tokens, over all choices; zero when there was no whole answer.
     pub output_tokens: u64,
+    /// Whether it is told out of the ledger: an account that begins with its [`Past`] knows it then.
+    pub recorded: bool,
     /// The time.
     pub now: UnixMillis,
 }

@@ -109,6 +109,7 @@ fn settlement(row: &RequestRow) -> Settlement {
         shares: shares.into_iter().flatten().collect(),
         tokens: usage.input_tokens.saturating_add(usage.output_tokens),
         output_tokens: usage.output_tokens,
+        recorded: true,
         now: UnixMillis(ended(row)),
     }
 }

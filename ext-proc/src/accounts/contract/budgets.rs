@@ -222,6 +222,21 @@ pub(crate) async fn a_past_counts(bench: &dyn Bench) {
     assert_eq!(balance(&*accounts, &key).await, (110, 0));
 }
 
+pub(crate) async fn what_the_past_knows_is_not_charged_again(bench: &dyn Bench) {
+    let accounts = bench.accounts(AT_ONCE, Arc::new(Spent(60))).await;
+    let (key, team) = (budget(Scope::Key, 1_000), budget(Scope::Team, 1_000));
+    assert_eq!(balance(&*accounts, &key).await, (60, 0));
+    let recorded = Settlement {
+        recorded: true,
+        ..settlement("a", 50)
+    };
+    let both = [key.clone(), team.clone()];
+    let charged = accounts.charge(&recorded, &both).await.unwrap();
+    assert!(matches!(charged, Settled::Charged(charge) if charge.accounts == [key.at()]));
+    assert_eq!(balance(&*accounts, &key).await, (110, 0));
+    assert_eq!(balance(&*accounts, &team).await, (60, 0));
+}
+
 pub(crate) async fn an_operator_sets_what_is_spent(bench: &dyn Bench) {
     let accounts = accounts(bench).await;
     let key = budget(Scope::Key, 1_000);

@@ -63,6 +63,7 @@ pub(super) struct Settle<'s> {
     tokens: u64,
     remember: u64,
     release: bool,
+    recorded: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) budgets: Vec<Budget>,
 }
@@ -154,6 +155,7 @@ impl<'s> Settle<'s> {
             tokens: settlement.tokens.min(MOST),
             remember,
             release: false,
+            recorded: settlement.recorded,
             budgets: Vec::new(),
         }
     }
@@ -166,6 +168,7 @@ impl<'s> Settle<'s> {
             tokens: 0,
             remember,
             release: true,
+            recorded: false,
             budgets: Vec::new(),
         }
     }
