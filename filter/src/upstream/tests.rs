@@ -259,3 +259,52 @@ fn a_stream_s_headers_wait_for_its_first_meaningful_event() {
         Some("text/event-stream; charset=utf-8")
     );
 }
+
+/// Attempt `attempt` of a request of Anthropic's own clients.
+fn messages(attempt: u64, operation: Operation) -> FakeHost {
+    let host = host(attempt, false, CHAT);
+    let admission = Admission {
+        operation,
+        ..admission(false)
+    };
+    let path = [
+        "metadata",
+        "filter_metadata",
+        names::ADMISSION_NAMESPACE,
+        Admission::FIELD,
+    ];
+    host.set(&path, admission.encode().as_bytes());
+    host
+}
+
+#[test]
+fn a_request_that_needs_no_provider_is_answered_at_once() {
+    let host = messages(1, Operation::CountTokens);
+    let mut upstream = Upstream::new(config(Dialect::OpenAi));
+    assert_eq!(send(&mut upstream, &host), Flow::Pause);
+    let reply = host.replied();
+    assert_eq!(
+        (reply.status, reply.body.as_str()),
+        (200, r#"{"input_tokens":3}"#)
+    );
+    let report = report(&host);
+    assert_eq!(report.outcome, i32::from(Outcome::Complete));
+    assert_eq!(report.usage, None);
+}
+
+#[test]
+fn betas_survive_an_attempt_at_a_provider_without_them() {
+    let host = messages(1, Operation::Messages);
+    host.request
+        .borrow_mut()
+        .push(("anthropic-beta".into(), "b-1".into()));
+    send(&mut Upstream::new(config(Dialect::OpenAi)), &host);
+    assert_eq!(host.request_header("anthropic-beta"), None);
+    host.set(&["upstream", "request_attempt_count"], &2_u64.to_le_bytes());
+    *host.request_body.borrow_mut() = CHAT.into();
+    send(&mut Upstream::new(config(Dialect::Anthropic)), &host);
+    assert_eq!(
+        host.request_header("anthropic-beta").as_deref(),
+        Some("b-1")
+    );
+}

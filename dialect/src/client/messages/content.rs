@@ -47,7 +47,7 @@ impl<'a, 'u> Conversation<'a, 'u> {
     }
 
     /// Adds the message with this `index` in the request.
-    pub(super) fn add(&mut self, index: usize, message: MessageIn<'a>) -> Result<(), ApiError> {
+    pub(super) fn add(&mut self, index: usize, message: &MessageIn<'a>) -> Result<(), ApiError> {
         let place = format!("messages[{index}].content");
         let Some(raw) = message.content.filter(|raw| raw.get() != "null") else {
             return Err(invalid(&place, "is missing"));
@@ -121,7 +121,7 @@ impl<'a, 'u> Conversation<'a, 'u> {
             let place = format!("{place}[{at}]");
             match &*block.r#type {
                 "tool_use" => message.tool_calls.push(call(block, &place)?),
-                "thinking" | "redacted_thinking" => self.thinking(block, &mut message),
+                "thinking" | "redacted_thinking" => self.thinking(&block, &mut message),
                 _ => self.part(block, &place, &mut texts)?,
             }
         }
@@ -136,7 +136,7 @@ impl<'a, 'u> Conversation<'a, 'u> {
     }
 
     /// Thinking goes back to who thought it; whether that is the target, its signature tells.
-    fn thinking(&mut self, block: BlockIn<'a>, message: &mut Message<'a>) {
+    fn thinking(&mut self, block: &BlockIn<'a>, message: &mut Message<'a>) {
         let proven = block.r#type == "redacted_thinking"
             || block
                 .signature

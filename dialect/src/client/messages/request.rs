@@ -121,7 +121,7 @@ fn messages(
     let messages: Vec<MessageIn<'_>> =
         read(request, "messages")?.ok_or_else(|| invalid("messages", "is missing"))?;
     for (index, message) in messages.into_iter().enumerate() {
-        conversation.add(index, message)?;
+        conversation.add(index, &message)?;
     }
     chat.set("messages", &conversation.messages);
     Ok(())

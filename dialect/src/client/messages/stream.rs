@@ -69,12 +69,16 @@ enum StartOut<'a> {
 struct Empty {}
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum DeltaOut<'a> {
-    TextDelta { text: Text<'a> },
-    ThinkingDelta { thinking: Text<'a> },
-    SignatureDelta { signature: Text<'a> },
-    InputJsonDelta { partial_json: Text<'a> },
+    #[serde(rename = "text_delta")]
+    Text { text: Text<'a> },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: Text<'a> },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: Text<'a> },
+    #[serde(rename = "input_json_delta")]
+    InputJson { partial_json: Text<'a> },
 }
 
 #[derive(Serialize)]
@@ -172,16 +176,16 @@ impl Writer for EventWriter {
 
     fn delta(&mut self, text: Text<'_>, sink: &mut Sink<'_>) {
         let delta = match self.open {
-            Open::Text => DeltaOut::TextDelta { text },
-            Open::Thinking => DeltaOut::ThinkingDelta { thinking: text },
-            Open::Call => DeltaOut::InputJsonDelta { partial_json: text },
+            Open::Text => DeltaOut::Text { text },
+            Open::Thinking => DeltaOut::Thinking { thinking: text },
+            Open::Call => DeltaOut::InputJson { partial_json: text },
         };
         let index = self.index;
         write(&EventOut::ContentBlockDelta { index, delta }, sink);
     }
 
     fn signature(&mut self, signature: Text<'_>, sink: &mut Sink<'_>) {
-        let delta = DeltaOut::SignatureDelta { signature };
+        let delta = DeltaOut::Signature { signature };
         let index = self.index;
         write(&EventOut::ContentBlockDelta { index, delta }, sink);
     }

@@ -74,7 +74,7 @@ impl<'a, 'u> Conversation<'a, 'u> {
     pub(super) fn add(&mut self, index: usize, item: ItemIn<'a>) -> Result<(), ApiError> {
         let place = format!("input[{index}]");
         match item.r#type.as_deref().unwrap_or("message") {
-            "message" => self.message(item, &place),
+            "message" => self.message(&item, &place),
             "function_call" => {
                 let (Some(id), Some(name)) = (item.call_id, item.name) else {
                     return Err(invalid(&place, "must have a call_id and a name"));
@@ -106,7 +106,7 @@ impl<'a, 'u> Conversation<'a, 'u> {
         }
     }
 
-    fn message(&mut self, item: ItemIn<'a>, place: &str) -> Result<(), ApiError> {
+    fn message(&mut self, item: &ItemIn<'a>, place: &str) -> Result<(), ApiError> {
         let place_of_content = format!("{place}.content");
         let parts = self.parts(item.content, &place_of_content)?;
         let role = match item.role.as_deref() {
