@@ -48,6 +48,19 @@ impl Config {
         )
     }
 
+    /// The same at the provider's Gemini API. Its key is `AIza-ALIAS`.
+    #[must_use]
+    pub fn gemini(self, alias: &str, provider: &ScriptedProvider, model: &str) -> Self {
+        self.deployment(
+            alias,
+            json!({
+                "model": format!("gemini/{model}"),
+                "api_base": provider.gemini_base(),
+                "api_key": format!("AIza-{alias}"),
+            }),
+        )
+    }
+
     /// A deployment behind `alias`, with any `litellm_params`.
     #[must_use]
     #[allow(

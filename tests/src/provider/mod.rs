@@ -1,4 +1,5 @@
-//! One process that plays several providers: OpenAI's API and Anthropic's, on one address.
+//! One process that plays several providers: OpenAI's API, Anthropic's and Gemini's, on one
+//! address.
 //!
 //! It checks what it is sent as strictly as the real ones do, answers deterministically, counts
 //! tokens by a simple rule (see [`count`]), keeps its own ledger, records every request with all
@@ -12,6 +13,7 @@ mod check;
 mod connection;
 pub mod control;
 mod fast;
+mod gemini;
 mod openai;
 mod reply;
 mod serve;
@@ -86,6 +88,11 @@ impl ScriptedProvider {
     /// Base URL of its Anthropic API: what `api_base` wants for `anthropic/…`.
     pub fn anthropic_base(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Base URL of its Gemini API: what `api_base` wants for `gemini/…`.
+    pub fn gemini_base(&self) -> String {
+        format!("http://{}/v1beta", self.address)
     }
 
     /// Queues behaviours for the next requests that name `model`, one per request.

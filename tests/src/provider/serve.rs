@@ -8,7 +8,7 @@ use super::{
     Mode, anthropic,
     behaviour::Behaviour,
     connection::{Connection, Request},
-    control, fast, openai,
+    control, fast, gemini, openai,
     reply::{self, Answer, Ending, Script, Step},
     state::State,
 };
@@ -18,12 +18,15 @@ use super::{
 pub(crate) enum Vendor {
     OpenAi,
     Anthropic,
+    Gemini,
 }
 
 impl Vendor {
     fn of(path: &str) -> Self {
         if path.ends_with("/messages") || path.ends_with("/messages/count_tokens") {
             Self::Anthropic
+        } else if gemini::speaks(path) {
+            Self::Gemini
         } else {
             Self::OpenAi
         }
@@ -118,6 +121,7 @@ fn respond(request: &Request, state: &State) -> (u64, Script) {
     let model = json
         .get("model")
         .and_then(|model| model.as_str().map(str::to_owned))
+        .or_else(|| gemini::model(request))
         .or_else(|| openai::multipart_model(request));
     let number = state.receive(request, model.as_deref());
     let vendor = Vendor::of(&request.path);
@@ -161,6 +165,7 @@ impl Vendor {
         match self {
             Self::OpenAi => openai::answer(call),
             Self::Anthropic => anthropic::answer(call),
+            Self::Gemini => gemini::answer(call),
         }
     }
 
@@ -168,6 +173,7 @@ impl Vendor {
         match self {
             Self::OpenAi => openai::error(status, message),
             Self::Anthropic => anthropic::error(status, message),
+            Self::Gemini => gemini::error(status, message),
         }
     }
 
@@ -182,6 +188,7 @@ impl Vendor {
                 let mut answer = match self {
                     Self::OpenAi => openai::failure(*status),
                     Self::Anthropic => anthropic::failure(*status),
+                    Self::Gemini => gemini::failure(*status),
                 };
                 if let Some(seconds) = retry_after {
                     answer = answer.header("retry-after", seconds);
@@ -191,10 +198,12 @@ impl Vendor {
             Fault::ContextLength => Some(match self {
                 Self::OpenAi => openai::context_length(),
                 Self::Anthropic => anthropic::context_length(),
+                Self::Gemini => gemini::context_length(),
             }),
             Fault::ContentPolicy => Some(match self {
                 Self::OpenAi => openai::content_policy(),
                 Self::Anthropic => anthropic::content_policy(),
+                Self::Gemini => gemini::content_policy(),
             }),
             Fault::Html => Some(Answer::whole(
                 200,
