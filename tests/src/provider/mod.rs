@@ -1,5 +1,5 @@
-//! One process that plays several providers: OpenAI's API, Anthropic's and Gemini's, on one
-//! address.
+//! One process that plays several providers: the APIs of OpenAI, Azure, Anthropic, Gemini and Ollama, on
+//! one address.
 //!
 //! It checks what it is sent as strictly as the real ones do, answers deterministically, counts
 //! tokens by a simple rule (see [`count`]), keeps its own ledger, records every request with all
@@ -8,12 +8,14 @@
 //! Besides the providers' paths there is `/_control/`: see [`control`].
 
 mod anthropic;
+mod azure;
 mod behaviour;
 mod check;
 mod connection;
 pub mod control;
 mod fast;
 mod gemini;
+mod ollama;
 mod openai;
 mod reply;
 mod serve;
@@ -93,6 +95,11 @@ impl ScriptedProvider {
     /// Base URL of its Gemini API: what `api_base` wants for `gemini/…`.
     pub fn gemini_base(&self) -> String {
         format!("http://{}/v1beta", self.address)
+    }
+
+    /// Base URL of its other APIs (Azure's, Ollama's), which begin at the root.
+    pub fn root(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Queues behaviours for the next requests that name `model`, one per request.

@@ -7,6 +7,9 @@ use flate2::{Compression, write::GzEncoder};
 
 use super::behaviour::{Behaviour, Break, Fault, Form, Gzip, Point};
 
+const EVENTS: &str = "text/event-stream; charset=utf-8";
+const LINES: &str = "application/x-ndjson";
+
 /// A provider's answer, as if nothing went wrong.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -27,6 +30,8 @@ pub(crate) enum Body {
         /// What the provider sends when it fails in the middle.
         error: Event,
     },
+    /// The data of events, one a line (NDJSON).
+    Lines { events: Vec<Event>, error: Event },
 }
 
 /// A server-sent event.
@@ -101,6 +106,14 @@ impl Answer {
         }
     }
 
+    pub(crate) fn lines(events: Vec<Event>, error: Event) -> Self {
+        Self {
+            status: 200,
+            headers: Vec::new(),
+            body: Body::Lines { events, error },
+        }
+    }
+
     #[must_use]
     pub(crate) fn header(mut self, name: &'static str, value: impl std::fmt::Display) -> Self {
         self.headers.push((name, value.to_string()));
@@ -160,11 +173,15 @@ pub(crate) fn script(answer: Answer, behaviour: &Behaviour) -> Script {
             (content_type, pieces, cut)
         }
         Body::Events { events, error } => {
-            let (pieces, cut) = event_pieces(events, error, behaviour);
-            ("text/event-stream; charset=utf-8", pieces, cut)
+            let (pieces, cut) = event_pieces(events, error, behaviour, Format::Events);
+            (EVENTS, pieces, cut)
+        }
+        Body::Lines { events, error } => {
+            let (pieces, cut) = event_pieces(events, error, behaviour, Format::Lines);
+            (LINES, pieces, cut)
         }
     };
-    let streamed = content_type.starts_with("text/event-stream");
+    let streamed = content_type == EVENTS || content_type == LINES;
     let (pieces, total) = encode(pieces, form);
     let framing = Framing::choose(streamed, total, behaviour);
     let head = head(answer.status, content_type, &answer.headers, &framing, form);
@@ -206,11 +223,19 @@ fn whole_pieces(bytes: Bytes, behaviour: &Behaviour) -> (Vec<Bytes>, Option<Brea
     }
 }
 
+/// How the events of a stream are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Events,
+    Lines,
+}
+
 /// The events as bytes, as many as are sent; and how the stream breaks off, if it does.
 fn event_pieces(
     mut events: Vec<Event>,
     error: Event,
     behaviour: &Behaviour,
+    format: Format,
 ) -> (Vec<Bytes>, Option<Break>) {
     let form = &behaviour.form;
     if form.no_done {
@@ -234,6 +259,10 @@ fn event_pieces(
     let count = events.len();
     for (index, event) in events.iter().enumerate() {
         let open = form.open_end && index + 1 == count;
+        if format == Format::Lines {
+            pieces.push(line(event, form, open));
+            continue;
+        }
         pieces.push(wire(event, form, open));
         if form.pings {
             let end = if form.crlf { "\r\n" } else { "\n" };
@@ -241,6 +270,11 @@ fn event_pieces(
         }
     }
     (pieces, cut)
+}
+
+fn line(event: &Event, form: &Form, open: bool) -> Bytes {
+    let end = if form.crlf { "\r\n" } else { "\n" };
+    format!("{}{}", event.data, if open { "" } else { end }).into()
 }
 
 fn wire(event: &Event, form: &Form, open: bool) -> Bytes {

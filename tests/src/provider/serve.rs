@@ -5,10 +5,10 @@ use std::{io, sync::Arc};
 use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{
-    Mode, anthropic,
+    Mode, anthropic, azure,
     behaviour::Behaviour,
     connection::{Connection, Request},
-    control, fast, gemini, openai,
+    control, fast, gemini, ollama, openai,
     reply::{self, Answer, Ending, Script, Step},
     state::State,
 };
@@ -17,8 +17,10 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Vendor {
     OpenAi,
+    Azure,
     Anthropic,
     Gemini,
+    Ollama,
 }
 
 impl Vendor {
@@ -27,6 +29,10 @@ impl Vendor {
             Self::Anthropic
         } else if gemini::speaks(path) {
             Self::Gemini
+        } else if path == "/api/chat" || path == "/api/embed" {
+            Self::Ollama
+        } else if azure::serves(path) {
+            Self::Azure
         } else {
             Self::OpenAi
         }
@@ -164,16 +170,19 @@ impl Vendor {
     fn answer(self, call: &Call<'_>) -> Answer {
         match self {
             Self::OpenAi => openai::answer(call),
+            Self::Azure => azure::answer(call),
             Self::Anthropic => anthropic::answer(call),
             Self::Gemini => gemini::answer(call),
+            Self::Ollama => ollama::answer(call),
         }
     }
 
     fn error(self, status: u16, message: &str) -> Answer {
         match self {
-            Self::OpenAi => openai::error(status, message),
+            Self::OpenAi | Self::Azure => openai::error(status, message),
             Self::Anthropic => anthropic::error(status, message),
             Self::Gemini => gemini::error(status, message),
+            Self::Ollama => ollama::error(status, message),
         }
     }
 
@@ -186,9 +195,10 @@ impl Vendor {
                 retry_after,
             } => {
                 let mut answer = match self {
-                    Self::OpenAi => openai::failure(*status),
+                    Self::OpenAi | Self::Azure => openai::failure(*status),
                     Self::Anthropic => anthropic::failure(*status),
                     Self::Gemini => gemini::failure(*status),
+                    Self::Ollama => ollama::failure(*status),
                 };
                 if let Some(seconds) = retry_after {
                     answer = answer.header("retry-after", seconds);
@@ -196,14 +206,16 @@ impl Vendor {
                 Some(answer)
             }
             Fault::ContextLength => Some(match self {
-                Self::OpenAi => openai::context_length(),
+                Self::OpenAi | Self::Azure => openai::context_length(),
                 Self::Anthropic => anthropic::context_length(),
                 Self::Gemini => gemini::context_length(),
+                Self::Ollama => ollama::context_length(),
             }),
             Fault::ContentPolicy => Some(match self {
-                Self::OpenAi => openai::content_policy(),
+                Self::OpenAi | Self::Azure => openai::content_policy(),
                 Self::Anthropic => anthropic::content_policy(),
                 Self::Gemini => gemini::content_policy(),
+                Self::Ollama => ollama::content_policy(),
             }),
             Fault::Html => Some(Answer::whole(
                 200,

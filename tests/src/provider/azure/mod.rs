@@ -1,0 +1,47 @@
+//! OpenAI's API as Azure serves it: the same behind other paths, another header and a version
+//! (<https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference>).
+
+use super::{connection::Request, openai, reply::Answer, serve::Call};
+
+/// The answer to a request that is treated well.
+pub(crate) fn answer(call: &Call<'_>) -> Answer {
+    match translated(call.request) {
+        Ok(request) => openai::answer(&Call {
+            request: &request,
+            json: call.json.clone(),
+            ..*call
+        }),
+        Err(refusal) => refusal,
+    }
+}
+
+/// Whether Azure serves `path`.
+pub(crate) fn serves(path: &str) -> bool {
+    path.starts_with("/openai/")
+}
+
+/// The same request to OpenAI.
+fn translated(request: &Request) -> Result<Request, Answer> {
+    let missing = || openai::error(404, "Resource not found");
+    let key = request.header("api-key").unwrap_or_default().to_owned();
+    if key.is_empty() || request.header("authorization").is_some() {
+        let message = "Access denied due to missing subscription key.";
+        return Err(openai::error(401, message));
+    }
+    let below = match request.path.strip_prefix("/openai/v1/") {
+        Some(below) => below,
+        None => {
+            let version = request.query.strip_prefix("api-version=20");
+            let path = request.path.strip_prefix("/openai/deployments/");
+            let path = version.and(path).ok_or_else(missing)?;
+            path.split_once('/').ok_or_else(missing)?.1
+        }
+    };
+    let mut headers = request.headers.clone();
+    headers.push(("authorization".to_owned(), format!("Bearer {key}")));
+    Ok(Request {
+        path: format!("/v1/{below}"),
+        headers,
+        ..request.clone()
+    })
+}
