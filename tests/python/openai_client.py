@@ -168,14 +168,45 @@ def moderation():
 
 
 def responses():
-    answer = client.responses.create(model="openai", input="hello")
-    assert answer.output_text == "You said: hello", answer
+    for model in BOTH:
+        answer = client.responses.create(model=model, input="hello", instructions="Be brief.")
+        assert answer.output_text == "You said: hello", answer
+        assert (answer.model, answer.status) == (model, "completed"), answer
+        assert answer.usage.total_tokens == answer.usage.input_tokens + 3, answer
 
 
 def responses_stream():
-    with client.responses.stream(model="openai", input="hello") as stream:
-        said = "".join(e.delta for e in stream if e.type == "response.output_text.delta")
-    assert said == "You said: hello", said
+    for model in BOTH:
+        with client.responses.stream(model=model, input="hello") as stream:
+            said = "".join(e.delta for e in stream if e.type == "response.output_text.delta")
+            answer = stream.get_final_response()
+        assert said == answer.output_text == "You said: hello", said
+
+
+def responses_tools():
+    tool = {"type": "function", "strict": False, **WEATHER["function"]}
+    asked = {"model": "anthropic", "tools": [tool]}
+    turns = [{"role": "user", "content": "use weather"}]
+    answer = client.responses.create(input=turns, **asked)
+    with client.responses.stream(input=turns, **asked) as stream:
+        streamed = stream.get_final_response()
+    for calls in (answer.output, streamed.output):
+        (call,) = [item for item in calls if item.type == "function_call"]
+        assert json.loads(call.arguments) == ARGUMENTS, call
+    turns += answer.output
+    call = next(item for item in answer.output if item.type == "function_call")
+    turns.append({"type": "function_call_output", "call_id": call.call_id, "output": "sunny"})
+    answer = client.responses.create(input=turns, **asked)
+    assert answer.output_text == "The tool said: sunny", answer
+
+
+def responses_without_memory():
+    try:
+        client.responses.create(model="anthropic", input="x", previous_response_id="resp_1")
+    except openai.BadRequestError as error:
+        assert error.param == "previous_response_id", error.body
+    else:
+        raise AssertionError("a response was remembered")
 
 
 def models():

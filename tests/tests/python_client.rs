@@ -95,6 +95,8 @@ cases! {
     moderation
     responses
     responses_stream
+    responses_tools
+    responses_without_memory
     models
     wrong_key
     unknown_model

@@ -9,6 +9,7 @@ mod chat;
 mod messages;
 mod reply;
 mod responses;
+mod scan;
 
 use dragoman_proto::{Admission, ApiError, Operation, Usage};
 
