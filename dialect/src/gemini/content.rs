@@ -89,7 +89,7 @@ impl<'a> Conversation<'a> {
                 self.push("user", parts);
             }
             "assistant" => self.assistant(index, message, &place)?,
-            "tool" => self.result(index, message, &place)?,
+            "tool" => self.result(index, &message, &place)?,
             role => {
                 return Err(ApiError::invalid(format!(
                     "messages[{index}].role is {role:?}, which Gemini does not have"
@@ -210,7 +210,7 @@ impl<'a> Conversation<'a> {
     fn result(
         &mut self,
         index: usize,
-        message: InputMessage<'a>,
+        message: &InputMessage<'a>,
         place: &str,
     ) -> Result<(), ApiError> {
         let known = message

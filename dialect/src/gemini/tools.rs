@@ -56,7 +56,7 @@ pub(super) fn tools<'a>(
                 if function.strict == Some(true) {
                     unsupported.leave_out("tools.strict");
                 }
-                functions.push(declaration(function).map_err(|what| invalid(what))?);
+                functions.push(declaration(function).map_err(invalid)?);
             }
             None if is_own(raw) => tools.push(OutputTool::Raw(raw)),
             None if tool.r#type == "function" => return Err(invalid("has no function")),

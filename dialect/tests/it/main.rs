@@ -6,6 +6,7 @@ mod clients;
 mod edge;
 mod endpoints;
 mod golden;
+mod google;
 mod own_endpoints;
 mod properties;
 mod streams;
