@@ -291,3 +291,21 @@ fn a_known_provider_that_is_not_served_loads() {
     assert_eq!(deployment.provider_settings.len(), 2);
     assert!(deployment.defaults.is_empty());
 }
+
+#[test]
+fn azure_s_version_is_the_deployment_s_else_the_variable_s() {
+    let text = "model_list:\n  - model_name: m\n    litellm_params: {model: azure/my-gpt, api_key: k, \
+                api_base: 'https://a.openai.azure.com/'";
+    let variables = [("AZURE_API_VERSION", "2024-06-01")];
+    for (more, variables, expected) in [
+        ("", &variables[..], Some("2024-06-01")),
+        (", api_version: 2024-10-21", &variables, Some("2024-10-21")),
+        ("", &[], None),
+    ] {
+        let config = with(&format!("{text}{more}}}\n"), variables).unwrap();
+        let deployment = &config.deployments[0];
+        assert_eq!(deployment.api_version.as_deref(), expected);
+        assert_eq!(deployment.credential.header.name(), "api-key");
+        assert_eq!(deployment.defaults.get("api_version"), None);
+    }
+}

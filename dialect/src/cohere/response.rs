@@ -41,7 +41,8 @@ pub(super) fn translate(
     match answer.usage.and_then(|usage| usage.usage()) {
         Some(usage) => meter.counted(usage),
         None => {
-            meter.output(length(&texts) + length(&thoughts) + calls.iter().map(size).sum::<usize>())
+            let calls: usize = calls.iter().map(size).sum();
+            meter.output(length(&texts) + length(&thoughts) + calls);
         }
     }
     let arguments: Vec<_> = calls.iter().map(arguments).collect();
