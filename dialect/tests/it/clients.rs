@@ -7,7 +7,7 @@ use dragoman_proto::{Admission, ApiError, Operation};
 use serde_json::{Value, json};
 
 use crate::support::{
-    self, JSON, SSE, admission, answer, deployment, fixtures, head, pretty, respond,
+    self, DIALECTS, JSON, SSE, admission, answer, deployment, fixtures, head, pretty, respond,
 };
 
 /// A client's API: its name in fixtures, and the least that can be asked in it.
@@ -139,9 +139,51 @@ fn events(body: &str) -> Vec<(String, Value)> {
         .collect()
 }
 
+/// Every provider's streams.
+fn all_streams() -> Vec<(String, &'static str, Vec<u8>)> {
+    let mut found = streams(Operation::Messages);
+    for dialect in DIALECTS {
+        if !matches!(dialect, "openai" | "anthropic") {
+            for (name, stream) in fixtures(&format!("streams/{dialect}")) {
+                found.push((format!("{dialect}__{name}"), dialect, stream));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_response_s_events_are_numbered_and_end_once() {
+    for (name, target, stream) in all_streams() {
+        let context = context(target, Operation::Responses, true);
+        let outcome = respond(&context, &head(200, SSE), [&stream[..]]);
+        if outcome.head.status != 200 {
+            continue;
+        }
+        let events = events(&outcome.body);
+        for (number, (_, data)) in events.iter().enumerate() {
+            assert_eq!(data["sequence_number"], number, "{name}");
+        }
+        let count = |kind: &str| events.iter().filter(|(event, _)| event == kind).count();
+        let ends = ["completed", "incomplete", "failed"];
+        let ended: usize = ends
+            .iter()
+            .map(|end| count(&format!("response.{end}")))
+            .sum();
+        assert_eq!(ended, 1, "{name}");
+        let (last, data) = events.last().unwrap();
+        if last != "response.failed" {
+            let done = count("response.output_item.done");
+            assert_eq!(count("response.output_item.added"), done, "{name}");
+            let output = data["response"]["output"].as_array().unwrap();
+            assert_eq!(output.len(), done, "{name}");
+        }
+    }
+}
+
 #[test]
 fn a_message_s_events_are_in_order() {
-    for (name, target, stream) in streams(Operation::Messages) {
+    for (name, target, stream) in all_streams() {
         let context = context(target, Operation::Messages, true);
         let outcome = respond(&context, &head(200, SSE), [&stream[..]]);
         if outcome.head.status != 200 {
