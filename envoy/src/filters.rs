@@ -34,8 +34,9 @@ use crate::{FilterModule, Topology, Upstream, any, secret};
 /// Name under which routes turn admission off.
 pub(crate) const EXT_PROC: &str = "envoy.filters.http.ext_proc";
 
-/// How long admission may take before the client gets a 503.
-const ADMISSION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long admission may take before the client gets a 503: longer than a request may wait for
+/// budgets that are only reserved by others.
+const ADMISSION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The filters of the connection manager, in order.
 pub(crate) fn edge(topology: &Topology) -> Vec<HttpFilter> {

@@ -1,5 +1,6 @@
 //! Who may ask: from a credential to a principal.
 
+use dragoman_policy::keys::MASTER;
 use dragoman_policy::{Credential, KeyHash, Principal, Refusal};
 use dragoman_proto::{ApiError, ErrorKind};
 use tonic::async_trait;
@@ -9,6 +10,12 @@ use tonic::async_trait;
 pub trait Authority: Send + Sync + 'static {
     /// The principal behind `credential`.
     async fn authenticate(&self, credential: &Credential) -> Result<Principal, AuthorityError>;
+
+    /// The principal whose key has this identity; `None` when there is no such key (any more). For
+    /// accounts of what was admitted before.
+    async fn known(&self, key_id: &str) -> Result<Option<Principal>, Unavailable> {
+        Ok((key_id == MASTER).then(Principal::master))
+    }
 
     /// Forgets what it remembers of keys, because some have changed.
     fn forget(&self) {}

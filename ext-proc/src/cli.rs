@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::listen::Listen;
+use crate::storage::Databases;
 
 /// An LLM gateway for the Envoy that you run.
 #[derive(Debug, Parser)]
@@ -80,6 +81,9 @@ pub struct Serve {
     /// Where Envoy reaches the service, and its admin interface.
     #[command(flatten)]
     pub services: Services,
+    /// Databases that replicas share.
+    #[command(flatten)]
+    pub databases: Databases,
 }
 
 /// Where Envoy reaches the service. Whoever reaches the gRPC address can read providers' keys: keep

@@ -1,5 +1,6 @@
 //! The service beside Envoy: admission, control plane, settlement and ledger.
 
+pub mod accounting;
 pub mod accounts;
 pub mod admission;
 pub mod authority;
@@ -21,6 +22,7 @@ mod servers;
 pub mod settlement;
 mod source;
 mod state;
+pub mod storage;
 pub mod store;
 mod topology;
 pub mod xds;

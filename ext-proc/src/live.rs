@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use dragoman_config::{Config, Deployment, Fallbacks, Provider};
 use dragoman_envoy::cluster_name;
+use dragoman_policy::keys::MASTER;
 use dragoman_policy::plan::RoutingSettings;
 use dragoman_policy::prices::{CONFIG_VERSION, OverrideError};
-use dragoman_policy::{Candidate, PicoPrice, Price, PriceTable, Route, RoutingTable, Strategy};
+use dragoman_policy::{
+    AccountId, Candidate, KeyHash, LimitRef, PicoPrice, Price, PriceTable, Route, RoutingTable,
+    Scope, Strategy,
+};
 
 /// One configuration, ready to decide by.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub struct Live {
     pub routing: RoutingTable,
     deployments: HashMap<Arc<str>, Served>,
     prices: Arc<PriceTable>,
+    /// By the identity of the key.
+    usage_limits: HashMap<String, LimitRef>,
 }
 
 /// What is known of a deployment that is served.
@@ -40,6 +46,12 @@ pub struct Served {
     pub bound: Option<Duration>,
     /// Requests that it may have in flight.
     pub max_parallel_requests: Option<u32>,
+    /// Requests per minute, where that is enforced.
+    pub rpm: Option<u64>,
+    /// Tokens per minute, where that is enforced.
+    pub tpm: Option<u64>,
+    /// The longest answer of its model, in tokens.
+    pub max_output_tokens: Option<u64>,
     /// What it charges; for a wildcard deployment only what the configuration sets.
     pub price: Option<Charged>,
 }
@@ -75,6 +87,7 @@ impl Live {
         }
         let routing = RoutingTable::new(routes(&config), settings(&config));
         Ok(Self {
+            usage_limits: usage_limits(&config),
             config,
             routing,
             deployments,
@@ -97,6 +110,24 @@ impl Live {
         listed(&self.prices, served.provider, &model)
     }
 
+    /// The limits of the deployment itself, where it has any.
+    pub fn deployment_limit(&self, id: &str) -> Option<LimitRef> {
+        let served = self.served(id)?;
+        let limit = LimitRef {
+            account: AccountId::new(Scope::Deployment, id),
+            rpm: served.rpm,
+            tpm: served.tpm,
+            parallel: served.max_parallel_requests.map(u64::from),
+        };
+        let binds = limit.rpm.or(limit.tpm).or(limit.parallel).is_some();
+        binds.then_some(limit)
+    }
+
+    /// `usage_limits` of a key, where they are enforced.
+    pub fn usage_limit(&self, key_id: &str) -> Option<LimitRef> {
+        self.usage_limits.get(key_id).cloned()
+    }
+
     /// Whether the deployment still exists.
     pub fn has(&self, id: &str) -> bool {
         self.deployments.contains_key(id)
@@ -113,6 +144,28 @@ impl Live {
         let served = first.upstream().is_some() || all.any(|d| d.upstream().is_some());
         (!served).then_some(first.provider.prefix)
     }
+}
+
+/// `general_settings.usage_limits` per minute, when `dragoman.enforce_usage_limits` says so.
+fn usage_limits(config: &Config) -> HashMap<String, LimitRef> {
+    if !config.own.enforce_usage_limits {
+        return HashMap::new();
+    }
+    let master = config.general.master_key.as_ref().map(|key| &key.secret);
+    let limits = config.general.usage_limits.iter().map(|limit| {
+        let key_id = match master {
+            Some(master) if *master == limit.key => MASTER.to_owned(),
+            _ => KeyHash::of(limit.key.expose()).to_hex(),
+        };
+        let limit = LimitRef {
+            account: AccountId::new(Scope::Key, &key_id),
+            rpm: limit.max_requests,
+            tpm: limit.max_tokens,
+            parallel: None,
+        };
+        (key_id, limit)
+    });
+    limits.collect()
 }
 
 fn served(
@@ -136,6 +189,9 @@ fn served(
             .timeout
             .filter(|own| *own < longest_timeout(config)),
         max_parallel_requests: deployment.max_parallel_requests,
+        rpm: deployment.rpm.filter(|_| config.router.pre_call_checks),
+        tpm: deployment.tpm.filter(|_| config.router.pre_call_checks),
+        max_output_tokens: max_output_tokens(deployment, table),
         price: charged(deployment, table)?,
     })
 }
@@ -173,6 +229,14 @@ fn charged(deployment: &Deployment, table: &PriceTable) -> Result<Option<Charged
 fn listed(table: &PriceTable, provider: &str, model: &str) -> Option<Charged> {
     let priced = table.priced(provider, model, None)?;
     Some((priced.price, Arc::from(priced.version)))
+}
+
+/// `model_info.max_output_tokens` (or `max_tokens`), else what the table knows.
+fn max_output_tokens(deployment: &Deployment, table: &PriceTable) -> Option<u64> {
+    let mut own = ["max_output_tokens", "max_tokens"].into_iter();
+    let own = own.find_map(|name| deployment.model_info.get(name)?.as_u64());
+    let listed = || table.lookup(deployment.provider.prefix, price_model(deployment));
+    own.or_else(|| listed()?.max_output_tokens)
 }
 
 /// The model whose price holds: `model_info.base_model` where it is set.

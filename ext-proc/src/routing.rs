@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dragoman_policy::cooldown::{CooldownRules, Cooldowns, Verdict};
 use dragoman_policy::plan::{self, DeploymentView, NoPlan, Plan, Wishes};
-use dragoman_policy::{PicoPrice, UnixMillis};
+use dragoman_policy::{AccountId, PicoPrice, Scope, UnixMillis};
 
+use crate::accounts::{Accounts, Load};
 use crate::live::Live;
 
 /// Weight of a new sample in the moving average of latency, as a share of this many.
@@ -30,6 +31,7 @@ impl Routing {
     pub fn plan(
         &self,
         live: &Live,
+        accounts: &dyn Accounts,
         alias: &str,
         wishes: &Wishes,
         now_ms: u64,
@@ -38,6 +40,7 @@ impl Routing {
         let view = View {
             memory: &memory,
             live,
+            accounts,
             now: UnixMillis(now_ms),
         };
         plan::plan(&live.routing, alias, wishes, &view, &mut random)
@@ -99,12 +102,36 @@ impl Routing {
 struct View<'a> {
     memory: &'a Memory,
     live: &'a Live,
+    accounts: &'a dyn Accounts,
     now: UnixMillis,
+}
+
+impl View<'_> {
+    fn load(&self, deployment: &str) -> Load {
+        let account = AccountId::new(Scope::Deployment, deployment);
+        self.accounts.load(&account, self.now)
+    }
 }
 
 impl DeploymentView for View<'_> {
     fn cooling_for(&self, deployment: &str) -> Option<u64> {
         self.memory.cooldowns.cooling_for(deployment, self.now)
+    }
+
+    fn is_full(&self, deployment: &str) -> bool {
+        let limit = self
+            .live
+            .deployment_limit(deployment)
+            .and_then(|limit| limit.parallel);
+        limit.is_some_and(|most| self.load(deployment).in_flight >= most)
+    }
+
+    fn in_flight(&self, deployment: &str) -> u64 {
+        self.load(deployment).in_flight
+    }
+
+    fn tokens_this_minute(&self, deployment: &str) -> u64 {
+        self.load(deployment).tokens
     }
 
     fn latency(&self, deployment: &str) -> Option<u64> {

@@ -9,10 +9,8 @@ use dragoman_envoy::{Address, FilterModule, Listeners, Services, Snapshot};
 use dragoman_policy::PriceTable;
 use tokio::sync::watch;
 
-use crate::authority::{Authority, MasterKey};
 use crate::cli::Serve;
 use crate::http::{self, Api, Probe};
-use crate::ledger::{Ledger, LedgerWriter, SqliteLedger, WriterGuard, WriterOptions};
 use crate::listen::{Listen, Listener};
 use crate::live::Live;
 use crate::probe::{self, EnvoyProbe};
@@ -20,6 +18,7 @@ use crate::reload::Reloader;
 use crate::routing::Routing;
 use crate::servers::{self, Parts};
 use crate::state::StateFolder;
+use crate::storage::Storage;
 use crate::topology::{Surroundings, topology};
 use crate::xds::EnvoyStatus;
 use crate::{filter_module, https, source};
@@ -66,11 +65,18 @@ async fn serve(options: &Serve) -> anyhow::Result<()> {
     };
     let reloading = tokio::spawn(reloader.run(stopped.clone()));
     let probe = probe(options, &master_key)?;
-    let authority = Arc::new(MasterKey::new(&master_key));
-    let (api, ledger) = api(&state, live, authority, routing, probe).await?;
+    let opened = Storage::open(
+        &options.databases,
+        &state,
+        Arc::clone(&live),
+        &master_key,
+        stopped.clone(),
+    );
+    let (storage, guards) = opened.await?;
     let parts = Parts {
-        api,
-        ledger,
+        api: api(live, routing, probe, &storage)?,
+        storage,
+        guards,
         snapshots,
     };
     let mut serving = tokio::spawn(servers::run(parts, grpc, http, stopped));
@@ -100,29 +106,23 @@ fn probe(options: &Serve, master_key: &str) -> anyhow::Result<Option<Arc<dyn Pro
     )?)))
 }
 
-/// What the endpoints stand on, and the owner of the ledger's writer.
-async fn api(
-    state: &StateFolder,
+/// What the endpoints stand on.
+fn api(
     live: Arc<ArcSwap<Live>>,
-    authority: Arc<dyn Authority>,
     routing: Arc<Routing>,
     probe: Option<Arc<dyn Probe>>,
-) -> anyhow::Result<(Api, WriterGuard)> {
-    let metrics = http::install()?;
-    let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&state.ledger()).await?);
-    let (writer, guard) = LedgerWriter::start(Arc::clone(&ledger), WriterOptions::default());
-    let envoy = Arc::new(EnvoyStatus::default());
-    let api = Api {
+    storage: &Storage,
+) -> anyhow::Result<Api> {
+    Ok(Api {
         live,
-        authority,
+        authority: Arc::clone(&storage.authority),
         routing,
-        envoy,
-        ledger,
-        writer,
-        metrics,
+        envoy: Arc::new(EnvoyStatus::default()),
+        ledger: Arc::clone(&storage.ledger),
+        writer: storage.writer.clone(),
+        metrics: http::install()?,
         probe,
-    };
-    Ok((api, guard))
+    })
 }
 
 /// Says once what a person should know of the configuration.

@@ -12,21 +12,21 @@ use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::transport::Server;
 
 use crate::admission::{Admitter, ExtProc};
+use crate::clock;
+use crate::http::manage::{self, LedgerSpend, Manage};
 use crate::http::{self, Api};
-use crate::ledger::WriterGuard;
 use crate::listen::Listener;
 use crate::settlement::{LivePricing, RoutingObserver, Settlement};
+use crate::storage::{Storage, StorageGuards};
 use crate::xds::Ads;
 
 /// How long Envoy may take, once the service stops, to hand over what it has logged.
 const DRAIN: Duration = Duration::from_secs(2);
-/// How long the ledger may take to write what it was handed.
-const LEDGER_DRAIN: Duration = Duration::from_secs(10);
-
 /// What the servers are made of.
 pub(crate) struct Parts {
     pub(crate) api: Api,
-    pub(crate) ledger: WriterGuard,
+    pub(crate) storage: Storage,
+    pub(crate) guards: StorageGuards,
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
 }
 
@@ -39,15 +39,28 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let Parts {
         api: state,
-        ledger,
+        storage,
+        guards,
         snapshots,
     } = parts;
+    let app = http::app(state.clone()).merge(manage::routes(Manage {
+        authority: Arc::clone(&storage.authority),
+        store: Arc::clone(&storage.keys),
+        spend: Arc::new(LedgerSpend(Arc::clone(&storage.ledger))),
+        now: clock::now_ms,
+    }));
     let metrics = tokio::spawn(http::maintain(state.metrics.clone(), stopped.clone()));
-    let envoy = tokio::spawn(serve_envoy(state.clone(), snapshots, grpc, stopped.clone()));
-    serve_http(http::app(state), api, wait(stopped)).await?;
+    let envoy = tokio::spawn(serve_envoy(
+        state,
+        storage,
+        snapshots,
+        grpc,
+        stopped.clone(),
+    ));
+    serve_http(app, api, wait(stopped)).await?;
     let served = envoy.await?;
-    ledger.drain(LEDGER_DRAIN).await?;
     metrics.await?;
+    guards.drain().await?;
     served
 }
 
@@ -55,6 +68,7 @@ pub(crate) async fn run(
 /// is bounded.
 async fn serve_envoy(
     state: Api,
+    storage: Storage,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     listener: Listener,
     stopped: watch::Receiver<bool>,
@@ -67,9 +81,14 @@ async fn serve_envoy(
         writer,
         ..
     } = state;
-    let admitter = Admitter::new(Arc::clone(&live), authority, Arc::clone(&routing));
+    let admitter = Admitter::new(
+        Arc::clone(&live),
+        authority,
+        Arc::clone(&routing),
+        storage.accounts,
+    );
     let pricing = Arc::new(LivePricing(Arc::clone(&live)));
-    let observer = Arc::new(RoutingObserver { live, routing });
+    let observer = Arc::new((RoutingObserver { live, routing }, storage.settler));
     let router = Server::builder()
         .add_service(ExternalProcessorServer::new(ExtProc::new(admitter)))
         .add_service(AggregatedDiscoveryServiceServer::new(Ads::new(

@@ -27,6 +27,10 @@ impl StateFolder {
         self.0.join("dragoman.sqlite")
     }
 
+    pub(crate) fn accounts(&self) -> PathBuf {
+        self.0.join("accounts.sqlite")
+    }
+
     pub(crate) fn bootstrap(&self) -> PathBuf {
         self.0.join("envoy.json")
     }

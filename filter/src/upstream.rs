@@ -33,6 +33,8 @@ pub struct Upstream {
     client: ClientDialect,
     released: bool,
     request_id: String,
+    /// What the service has to say to the client.
+    client_headers: Vec<(String, String)>,
     /// Fallback aliases before this attempt.
     fallbacks: u32,
     /// What the access log is told, with the attempts before this one.
@@ -61,6 +63,7 @@ impl Upstream {
             client: ClientDialect::OpenAi,
             released: false,
             request_id: String::new(),
+            client_headers: Vec::new(),
             fallbacks: 0,
             report: AttemptReport::default(),
             out: Vec::new(),
@@ -211,6 +214,7 @@ impl Upstream {
             self.config = Rc::new(config);
         }
         self.request_id.clone_from(&admission.request_id);
+        self.client_headers.clone_from(&admission.headers);
         let anthropic_beta = self.betas(host, headers);
         let head = RequestHead {
             content_type: find(headers, "content-type"),
@@ -326,6 +330,8 @@ impl Upstream {
         if head.content_type.starts_with("text/event-stream") {
             headers.extend([("cache-control", "no-cache"), ("x-accel-buffering", "no")]);
         }
+        let told = self.client_headers.iter();
+        headers.extend(told.map(|(name, value)| (name.as_str(), value.as_str())));
         headers.extend(length.as_deref().map(|value| ("content-length", value)));
         headers.extend(retry_after.as_deref().map(|value| ("retry-after", value)));
         headers.extend(bodiless.map(|value| (names::BODILESS, value)));

@@ -55,6 +55,9 @@ pub struct Admission {
     /// Per attempt: how many fallback aliases lie before it. Omitted when there are no fallbacks.
     #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<u32>,
+    /// Response headers for the client: what is left of its limits and budget.
+    #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
 }
 
 /// An admission that does not read back.
@@ -107,6 +110,7 @@ mod tests {
             reserved: true,
             captured: vec![String::new(), "gpt-4o".into()],
             fallbacks: vec![0, 1],
+            headers: vec![("x-ratelimit-limit-requests".into(), "3".into())],
         };
         assert_eq!(
             Admission::decode(admission.encode().as_bytes()).unwrap(),

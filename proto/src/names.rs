@@ -21,6 +21,8 @@ pub const DEPLOYMENT: &str = "x-dragoman-deployment";
 pub const REQUEST_ID: &str = "x-dragoman-request-id";
 /// The same under LiteLLM's name.
 pub const CALL_ID: &str = "x-litellm-call-id";
+/// On a response: what is left of the key's budget, in dollars.
+pub const KEY_BUDGET_LEFT: &str = "x-dragoman-key-budget-left";
 /// On a response: parameters that the target cannot express and that were dropped, comma-separated.
 pub const DROPPED: &str = "x-dragoman-dropped-params";
 

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dragoman_envoy::timed_cluster_name;
+use dragoman_policy::budget::BudgetState;
 use dragoman_policy::plan::{Attempt, Plan, Wishes};
-use dragoman_policy::{Credential, NoPlan, Principal, Refusal};
+use dragoman_policy::{Credential, NanoDollars, NoPlan, Principal, Refusal, Scope, UnixMillis};
 use dragoman_proto::{Admission, ApiError, ClientDialect, ErrorKind, Facts, Operation, names};
 
+use crate::accounting::{Bill, Estimate};
+use crate::accounts::{Accounts, Granted, Warning};
 use crate::authority::Authority;
 use crate::live::Live;
 use crate::routing::Routing;
@@ -28,12 +31,24 @@ pub struct Admitter {
     live: Arc<ArcSwap<Live>>,
     authority: Arc<dyn Authority>,
     routing: Arc<Routing>,
+    accounts: Arc<dyn Accounts>,
 }
 
 impl std::fmt::Debug for Admitter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Admitter").finish_non_exhaustive()
     }
+}
+
+/// A request, and who asks.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    live: &'a Live,
+    principal: &'a Principal,
+    facts: &'a Facts,
+    /// The model as the client named it.
+    alias: &'a str,
+    now_ms: u64,
 }
 
 /// A request that may go on.
@@ -59,16 +74,18 @@ pub struct Denied {
 }
 
 impl Admitter {
-    /// Decides by `live`, `authority` and `routing`.
+    /// Decides by `live`, `authority`, `routing` and `accounts`.
     pub fn new(
         live: Arc<ArcSwap<Live>>,
         authority: Arc<dyn Authority>,
         routing: Arc<Routing>,
+        accounts: Arc<dyn Accounts>,
     ) -> Self {
         Self {
             live,
             authority,
             routing,
+            accounts,
         }
     }
 
@@ -89,12 +106,85 @@ impl Admitter {
         })?;
         let credential = Credential::from_headers(|name| headers.get(name))?;
         let principal = self.authority.authenticate(&credential).await?;
-        let live = self.live.load();
+        let live = self.live.load_full();
         let alias = requested_model(&live, &facts)?;
         principal.authorize(&alias)?;
-        let model = principal.resolve(&alias);
-        let plan = self.plan(&live, model, &principal, &facts, now_ms)?;
-        Ok(admitted(&live, alias, facts, principal, &plan, now_ms))
+        let asking = Asking {
+            live: &live,
+            principal: &principal,
+            facts: &facts,
+            alias: &alias,
+            now_ms,
+        };
+        self.grant(&asking).await
+    }
+
+    /// Plans, and reserves what the plan may cost. Where a budget is nearly spent and the
+    /// configuration names a cheaper alias for that, the request goes there instead.
+    async fn grant(&self, asking: &Asking<'_>) -> Result<Admitted, ApiError> {
+        let model = asking.principal.resolve(asking.alias).to_owned();
+        let (admitted, cheaper) = self.reserve(asking, &model, true).await?;
+        let Some(cheaper) = cheaper.filter(|cheaper| *cheaper != model) else {
+            return Ok(admitted);
+        };
+        if self
+            .accounts
+            .release(&admitted.admission.request_id)
+            .await
+            .is_err()
+        {
+            return Ok(admitted);
+        }
+        Ok(self.reserve(asking, &cheaper, false).await?.0)
+    }
+
+    /// Plans for `model`, and reserves. Also says which alias to take instead, if any.
+    async fn reserve(
+        &self,
+        asking: &Asking<'_>,
+        model: &str,
+        may_downgrade: bool,
+    ) -> Result<(Admitted, Option<String>), ApiError> {
+        let Asking {
+            live,
+            principal,
+            facts,
+            now_ms,
+            ..
+        } = *asking;
+        let plan = self.plan(live, model, principal, facts, now_ms)?;
+        let mut admitted = admitted(asking, &plan);
+        let now = UnixMillis(now_ms);
+        let bill = Bill::of(live, principal, model, &plan.attempts, now);
+        if bill.is_empty() {
+            return Ok((admitted, None));
+        }
+        let total_ms = u64::try_from(admitted.total_timeout.as_millis()).unwrap_or(u64::MAX);
+        let estimate = Estimate {
+            facts,
+            attempts: &plan.attempts,
+            total_ms,
+        };
+        admitted.admission.reserved = true;
+        let request = bill.request(live, &admitted.admission, &estimate, now);
+        let granted = self.accounts.admit(request).await?;
+        let downgrade = live
+            .config
+            .own
+            .budgets
+            .downgrade
+            .as_ref()
+            .filter(|_| may_downgrade);
+        let is_due = granted
+            .warnings
+            .iter()
+            .any(|warning| matches!(warning, Warning::Downgrade(_)));
+        let cheaper = downgrade
+            .filter(|_| is_due)
+            .map(|downgrade| downgrade.to.to_string());
+        admitted.admission.output_cap = granted.output_cap;
+        admitted.admission.headers = response_headers(&granted, principal, now);
+        Ok((admitted, cheaper))
     }
 
     fn plan(
@@ -109,7 +199,9 @@ impl Admitter {
         if let Some(fallbacks) = &mut wishes.fallbacks {
             fallbacks.retain(|alias| principal.models.allows(alias));
         }
-        let plan = self.routing.plan(live, alias, &wishes, now_ms);
+        let plan = self
+            .routing
+            .plan(live, &*self.accounts, alias, &wishes, now_ms);
         plan.map_err(|no_plan| match (&no_plan, live.unserved_provider(alias)) {
             (NoPlan::UnknownModel { .. }, Some(provider)) => ApiError::invalid(format!(
                 "the model `{alias}` is configured with the provider `{provider}`, which this \
@@ -134,17 +226,16 @@ fn requested_model(live: &Live, facts: &Facts) -> Result<String, ApiError> {
         .ok_or_else(|| ApiError::invalid("the request names no model; set `model`").param("model"))
 }
 
-fn admitted(
-    live: &Live,
-    alias: String,
-    facts: Facts,
-    principal: Principal,
-    plan: &Plan,
-    now_ms: u64,
-) -> Admitted {
+fn admitted(asking: &Asking<'_>, plan: &Plan) -> Admitted {
+    let Asking {
+        live,
+        principal,
+        facts,
+        alias,
+        now_ms,
+    } = *asking;
     let attempts = &plan.attempts;
-    let clusters = clusters(live, &facts, attempts);
-    let attempt_timeout = attempt_timeout(live, &facts, attempts);
+    let attempt_timeout = attempt_timeout(live, facts, attempts);
     let count = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
     let waiting = attempt_timeout.saturating_mul(count);
     let total_timeout = if facts.stream {
@@ -152,34 +243,63 @@ fn admitted(
     } else {
         waiting
     };
-    let captured = per_attempt(attempts, |attempt| {
-        attempt.captured.clone().unwrap_or_default()
-    });
-    let fallbacks = per_attempt(attempts, |attempt| {
-        u32::try_from(attempt.fallback).unwrap_or(u32::MAX)
-    });
+    let tags = with_key_s(facts.overrides.tags.clone(), principal.tags.clone());
     Admitted {
         admission: Admission {
             request_id: uuid::Uuid::now_v7().simple().to_string(),
             admitted_ms: now_ms,
-            alias,
+            alias: alias.to_owned(),
             operation: facts.operation,
             stream: facts.stream,
             output_cap: None,
             prompt_tokens: facts.prompt_tokens,
-            key_id: principal.key_id,
-            team_id: principal.team_id,
-            user_id: principal.user_id,
-            end_user: facts.user,
-            tags: with_key_s(facts.overrides.tags, principal.tags),
+            key_id: principal.key_id.clone(),
+            team_id: principal.team_id.clone(),
+            user_id: principal.user_id.clone(),
+            end_user: facts.user.clone(),
+            tags,
             reserved: false,
-            captured,
-            fallbacks,
+            captured: per_attempt(attempts, |attempt| {
+                attempt.captured.clone().unwrap_or_default()
+            }),
+            fallbacks: per_attempt(attempts, |attempt| {
+                u32::try_from(attempt.fallback).unwrap_or(u32::MAX)
+            }),
+            headers: Vec::new(),
         },
-        plan: dragoman_proto::Plan { clusters },
+        plan: dragoman_proto::Plan {
+            clusters: clusters(live, facts, attempts),
+        },
         attempt_timeout,
         total_timeout,
     }
+}
+
+/// What the client is told of its limits and its key's budget.
+fn response_headers(
+    granted: &Granted,
+    principal: &Principal,
+    now: UnixMillis,
+) -> Vec<(String, String)> {
+    let rates = granted.rates.headers(now).into_iter();
+    let mut headers: Vec<_> = rates
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    let of_key = |state: &&BudgetState| {
+        let account = &state.budget.account;
+        account.scope == Scope::Key && *account.id == *principal.key_id
+    };
+    if let Some(state) = granted.budgets.iter().find(of_key) {
+        let spent = state.balance.spent.to_string();
+        headers.push(("x-litellm-key-spend".to_owned(), spent));
+        if state.budget.limit != NanoDollars::MAX {
+            let limit = state.budget.limit.to_string();
+            headers.push(("x-litellm-key-max-budget".to_owned(), limit));
+            let left = state.room().to_string();
+            headers.push((names::KEY_BUDGET_LEFT.to_owned(), left));
+        }
+    }
+    headers
 }
 
 /// The cluster of each attempt: the one that bounds a whole answer, where a deployment has one and

@@ -37,6 +37,7 @@ pub(super) fn admission(stream: bool) -> Admission {
         reserved: false,
         captured: Vec::new(),
         fallbacks: Vec::new(),
+        headers: Vec::new(),
     }
 }
 

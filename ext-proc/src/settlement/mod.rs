@@ -54,6 +54,13 @@ pub trait Observer: Send + Sync + 'static {
     fn request(&self, admission: &Admission, record: &Record);
 }
 
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn request(&self, admission: &Admission, record: &Record) {
+        self.0.request(admission, record);
+        self.1.request(admission, record);
+    }
+}
+
 /// An observer that needs nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoObserver;

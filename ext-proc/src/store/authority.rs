@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use dragoman_policy::keys::MASTER;
 use dragoman_policy::{
     AccountId, Credential, Holder, KeyHash, ModelAccess, Principal, Refusal, Scope, Terms,
     UnixMillis,
@@ -197,6 +198,17 @@ impl Authority for StoreAuthority {
             return Err(Refusal::ExpiredKey.into());
         }
         Ok(standing.principal.clone())
+    }
+
+    async fn known(&self, key_id: &str) -> Result<Option<Principal>, Unavailable> {
+        if key_id == MASTER {
+            return Ok(Some(Principal::master()));
+        }
+        let Some(hash) = KeyHash::parse(key_id) else {
+            return Ok(None);
+        };
+        let grant = self.store.grant(hash).await?;
+        Ok(grant.as_ref().map(principal))
     }
 
     fn forget(&self) {

@@ -40,6 +40,7 @@ fn admission(stream: bool) -> Admission {
         reserved: false,
         captured: Vec::new(),
         fallbacks: Vec::new(),
+        headers: Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use dragoman_policy::PriceTable;
 use dragoman_proto::Overrides;
 
 use super::*;
+use crate::accounts::{InProcess, WaitOptions};
 use crate::authority::{AuthorityError, MasterKey, Unavailable};
 
 const CONFIG: &str = "
@@ -39,6 +40,7 @@ fn admitter_of(authority: impl Authority) -> Admitter {
         Arc::new(ArcSwap::from_pointee(live)),
         Arc::new(authority),
         Arc::default(),
+        Arc::new(InProcess::new(WaitOptions::default())),
     )
 }
 

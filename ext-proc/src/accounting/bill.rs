@@ -1,0 +1,215 @@
+//! The bill of a request before it is served: whose budgets and limits it meets, and the most that
+//! it can cost.
+
+use std::sync::Arc;
+
+use dragoman_config::{Period as ConfigPeriod, UnknownPrice};
+use dragoman_policy::limits::TokenEstimate;
+use dragoman_policy::plan::Attempt;
+use dragoman_policy::prices::Ceiling;
+use dragoman_policy::window::{Period, Window};
+use dragoman_policy::{
+    AccountId, BudgetRef, LimitRef, NanoDollars, Price, Principal, Quote, Scope, UnixMillis,
+};
+use dragoman_proto::{Admission, Facts, Operation};
+
+use crate::accounts::AdmitRequest;
+use crate::live::Live;
+
+/// Output tokens of a model of which no maximum is known, when the client sets none.
+const UNKNOWN_OUTPUT: u64 = 16_384;
+/// What a request's report may be late by before its reservation expires.
+const GRACE_MS: u64 = 60_000;
+
+/// Whose budgets and limits a request meets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bill {
+    /// The budgets, in their windows of now.
+    pub budgets: Vec<BudgetRef>,
+    /// The limits.
+    pub limits: Vec<LimitRef>,
+}
+
+/// What is known of a request's size and time when it is admitted.
+#[derive(Debug, Clone, Copy)]
+pub struct Estimate<'a> {
+    /// What the edge found.
+    pub facts: &'a Facts,
+    /// Where it may go.
+    pub attempts: &'a [Attempt],
+    /// Milliseconds that it may take.
+    pub total_ms: u64,
+}
+
+impl Bill {
+    /// The bill of a request of `principal` for `model` along `attempts`.
+    pub fn of(
+        live: &Live,
+        principal: &Principal,
+        model: &str,
+        attempts: &[Attempt],
+        now: UnixMillis,
+    ) -> Self {
+        let providers = attempts.iter().filter_map(|a| live.served(&a.deployment));
+        let mut names: Vec<&str> = providers.map(|served| served.provider).collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut limits = principal.limits(model);
+        limits.extend(live.usage_limit(&principal.key_id));
+        limits.extend(
+            attempts
+                .first()
+                .and_then(|first| live.deployment_limit(&first.deployment)),
+        );
+        Self {
+            budgets: budgets(live, principal, model, &names, now),
+            limits,
+        }
+    }
+
+    /// Whether nothing needs to be counted.
+    pub fn is_empty(&self) -> bool {
+        self.budgets.is_empty() && self.limits.is_empty()
+    }
+
+    /// The request to the accounts.
+    pub fn request(
+        self,
+        live: &Live,
+        admission: &Admission,
+        estimate: &Estimate<'_>,
+        now: UnixMillis,
+    ) -> AdmitRequest {
+        let own = &live.config.own;
+        let downgrade = own.budgets.downgrade.as_ref();
+        AdmitRequest {
+            request_id: Arc::from(admission.request_id.as_str()),
+            model: Arc::from(admission.alias.as_str()),
+            budgets: self.budgets,
+            limits: self.limits,
+            tokens: tokens(estimate.facts),
+            quote: quote(live, estimate),
+            asked: estimate.facts.max_tokens.is_some(),
+            min_output_tokens: own.min_output_tokens,
+            downgrade_at: downgrade.map(|to| u32::from(to.at.ten_thousandths() / 10)),
+            memo: Arc::from(admission.encode()),
+            now,
+            expires_at: now.plus(estimate.total_ms.saturating_add(GRACE_MS)),
+        }
+    }
+}
+
+/// The budgets that apply to a request of `principal` for `model` that may go to `providers`.
+pub(super) fn budgets(
+    live: &Live,
+    principal: &Principal,
+    model: &str,
+    providers: &[&str],
+    now: UnixMillis,
+) -> Vec<BudgetRef> {
+    let mut budgets = principal.budgets(model, now);
+    if let Some(global) = &live.config.general.max_budget {
+        let account = AccountId::new(Scope::Global, "");
+        budgets.extend(budget(account, &global.dollars, global.window, now));
+    }
+    for provider in &live.config.router.provider_budgets {
+        if providers.contains(&provider.provider.as_str()) {
+            let account = AccountId::new(Scope::Provider, &provider.provider);
+            budgets.extend(budget(
+                account,
+                &provider.dollars,
+                Some(provider.window),
+                now,
+            ));
+        }
+    }
+    let dry_run = live.config.own.budgets.dry_run;
+    budgets
+        .into_iter()
+        .map(|budget| BudgetRef { dry_run, ..budget })
+        .collect()
+}
+
+fn budget(
+    account: AccountId,
+    dollars: &serde_json::Number,
+    window: Option<ConfigPeriod>,
+    now: UnixMillis,
+) -> Option<BudgetRef> {
+    let limit: NanoDollars = dollars.to_string().parse().ok()?;
+    let period = window.and_then(|window| window.to_string().parse::<Period>().ok());
+    let window = Window::of(period, now, UnixMillis::default());
+    Some(BudgetRef::strict(account, window, limit))
+}
+
+fn tokens(facts: &Facts) -> TokenEstimate {
+    let choices = u64::from(facts.choices.max(1));
+    TokenEstimate {
+        input: facts.prompt_tokens,
+        output: facts.max_tokens.map(|max| max.saturating_mul(choices)),
+    }
+}
+
+/// The prices of all deployments of the plan, and the most that the request can use there.
+fn quote(live: &Live, estimate: &Estimate<'_>) -> Quote {
+    let allow_unknown = live.config.own.unknown_price == UnknownPrice::Allow;
+    let unknown = if allow_unknown {
+        Price::FREE
+    } else {
+        Price::default()
+    };
+    let price = |attempt: &Attempt| {
+        let captured = attempt.captured.as_deref().unwrap_or_default();
+        live.price(&attempt.deployment, captured)
+            .map_or(unknown, |(price, _)| price)
+    };
+    let mut prices: Vec<Price> = estimate.attempts.iter().map(price).collect();
+    prices.dedup();
+    Quote::new(prices, ceiling(live, estimate))
+}
+
+fn ceiling(live: &Live, estimate: &Estimate<'_>) -> Ceiling {
+    let facts = estimate.facts;
+    let none = Ceiling {
+        input_tokens: facts.prompt_bound,
+        choices: 1,
+        ..Ceiling::default()
+    };
+    match facts.operation {
+        Operation::Embeddings
+        | Operation::Moderations
+        | Operation::Rerank
+        | Operation::CountTokens => none,
+        Operation::ImagesGenerations | Operation::ImagesEdits | Operation::ImagesVariations => {
+            Ceiling {
+                images: facts.choices.into(),
+                ..none
+            }
+        }
+        Operation::AudioSpeech => Ceiling {
+            characters: facts.prompt_bound,
+            ..none
+        },
+        Operation::ChatCompletions
+        | Operation::Completions
+        | Operation::AudioTranscriptions
+        | Operation::AudioTranslations
+        | Operation::Responses
+        | Operation::Messages => Ceiling {
+            output_tokens: facts
+                .max_tokens
+                .unwrap_or_else(|| longest_output(live, estimate.attempts)),
+            choices: facts.choices,
+            ..none
+        },
+    }
+}
+
+/// The longest answer that any deployment of the plan gives.
+fn longest_output(live: &Live, attempts: &[Attempt]) -> u64 {
+    let served = attempts
+        .iter()
+        .filter_map(|attempt| live.served(&attempt.deployment));
+    let longest = served.map(|served| served.max_output_tokens.unwrap_or(UNKNOWN_OUTPUT));
+    longest.max().unwrap_or(UNKNOWN_OUTPUT)
+}

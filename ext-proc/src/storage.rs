@@ -1,0 +1,161 @@
+//! Where things are kept: keys, ledger and accounts, in the state folder or in the databases that the
+//! environment names.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use dragoman_policy::KeyHash;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::accounting::{LedgerPast, Settler, SettlerGuard};
+use crate::accounts::alerts::{Alerts, AlertsGuard};
+use crate::accounts::{
+    self, Accounts, InProcess, JournalGuard, NAMESPACE, RedisAccounts, WaitOptions,
+};
+use crate::authority::Authority;
+use crate::ledger::{Ledger, LedgerWriter, SqliteLedger, WriterGuard, WriterOptions};
+use crate::live::Live;
+use crate::state::StateFolder;
+use crate::store::{Database, KeyStore, SqlKeyStore, StoreAuthority};
+
+/// How long the ledger may take to write what it was handed.
+const LEDGER_DRAIN: Duration = Duration::from_secs(10);
+/// How long accounts and alerts may take to end.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Databases that several replicas share; the state folder where none is named.
+#[derive(Debug, clap::Args)]
+pub struct Databases {
+    /// PostgreSQL for keys: `postgres://…`.
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Redis for budgets and limits: `redis://…`, `rediss://…`.
+    #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<String>,
+}
+
+/// What is kept, ready for use.
+pub(crate) struct Storage {
+    pub(crate) authority: Arc<dyn Authority>,
+    pub(crate) keys: Arc<dyn KeyStore>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) writer: LedgerWriter,
+    pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) settler: Settler,
+}
+
+/// The owners of its tasks.
+pub(crate) struct StorageGuards {
+    ledger: WriterGuard,
+    settler: SettlerGuard,
+    sweep: JoinHandle<()>,
+    journal: Option<JournalGuard>,
+    alerts: Option<AlertsGuard>,
+}
+
+impl Storage {
+    /// Opens everything, and settles what an earlier process left open.
+    pub(crate) async fn open(
+        databases: &Databases,
+        state: &StateFolder,
+        live: Arc<ArcSwap<Live>>,
+        master_key: &str,
+        stopped: watch::Receiver<bool>,
+    ) -> anyhow::Result<(Self, StorageGuards)> {
+        let keys = keys(databases, state).await?;
+        let authority = StoreAuthority::new(KeyHash::of(master_key), Arc::clone(&keys));
+        let authority: Arc<dyn Authority> = Arc::new(authority);
+        let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&state.ledger()).await?);
+        let (writer, ledger_guard) =
+            LedgerWriter::start(Arc::clone(&ledger), WriterOptions::default());
+        let past = LedgerPast::new(
+            Arc::clone(&ledger),
+            Arc::clone(&authority),
+            Arc::clone(&live),
+        );
+        let past = Arc::new(past);
+        let (accounts, journal) = accounts(databases, state, &past, &*ledger).await?;
+        let (alerts, alerts_guard) = alerts(&live.load())?.unzip();
+        let (settler, settler_guard) =
+            Settler::start(Arc::clone(&accounts), past, writer.clone(), alerts);
+        let expired = settler.clone();
+        let sweep = accounts::sweep(
+            Arc::clone(&accounts),
+            move |unsettled| expired.expired(unsettled),
+            stopped,
+        );
+        let guards = StorageGuards {
+            ledger: ledger_guard,
+            settler: settler_guard,
+            sweep: tokio::spawn(sweep),
+            journal,
+            alerts: alerts_guard,
+        };
+        Ok((
+            Self {
+                authority,
+                keys,
+                ledger,
+                writer,
+                accounts,
+                settler,
+            },
+            guards,
+        ))
+    }
+}
+
+impl StorageGuards {
+    /// Writes what was handed in, and ends; every user of the storage must be gone.
+    pub(crate) async fn drain(self) -> anyhow::Result<()> {
+        self.sweep.await?;
+        self.settler.drain(DRAIN).await;
+        if let Some(journal) = self.journal {
+            journal.drain().await;
+        }
+        if let Some(alerts) = self.alerts {
+            alerts.drain(DRAIN).await;
+        }
+        Ok(self.ledger.drain(LEDGER_DRAIN).await?)
+    }
+}
+
+async fn keys(databases: &Databases, state: &StateFolder) -> anyhow::Result<Arc<dyn KeyStore>> {
+    let database = match &databases.database_url {
+        Some(url) => Database::postgres(url).await.context("DATABASE_URL")?,
+        None => Database::sqlite(&state.ledger()).await?,
+    };
+    Ok(Arc::new(SqlKeyStore::new(database)))
+}
+
+async fn accounts(
+    databases: &Databases,
+    state: &StateFolder,
+    past: &Arc<LedgerPast>,
+    ledger: &dyn Ledger,
+) -> anyhow::Result<(Arc<dyn Accounts>, Option<JournalGuard>)> {
+    let options = WaitOptions::default();
+    if let Some(urls) = &databases.redis_url {
+        let redis = RedisAccounts::open(urls, NAMESPACE, options, Arc::clone(past) as _);
+        return Ok((Arc::new(redis.context("REDIS_URL")?), None));
+    }
+    let (memory, journal) =
+        InProcess::journaled(options, Arc::clone(past) as _, &state.accounts()).await?;
+    let until = memory.journaled_until();
+    let found = accounts::reconcile(&memory, ledger, until, &**past).await?;
+    if found > 0 {
+        tracing::info!(found, "requests of the ledger were not yet accounted for");
+    }
+    Ok((Arc::new(memory), Some(journal)))
+}
+
+fn alerts(live: &Live) -> anyhow::Result<Option<(Alerts, AlertsGuard)>> {
+    let webhook = live.config.own.budgets.alert_webhook.as_ref();
+    let started = webhook.map(|webhook| Alerts::start(webhook.expose()));
+    started
+        .transpose()
+        .context("dragoman.budgets.alert_webhook")
+}
