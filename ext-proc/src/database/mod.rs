@@ -1,4 +1,12 @@
-//! The database that the store is in: an SQLite file, or PostgreSQL.
+//! The database: an SQLite file, or PostgreSQL.
+//!
+//! Keys and ledger are in the same one. What they say to it is SQL that both understand.
+
+mod rows;
+mod sql;
+
+#[cfg(test)]
+pub(crate) mod postgres;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,8 +19,8 @@ use sqlx::sqlite::{
 };
 use sqlx::{Postgres, Sqlite, Transaction};
 
-use super::StoreError;
-use super::sql::{Row, Sql};
+pub(crate) use rows::{OnConflict, Rows};
+pub(crate) use sql::{Named, Row, Sql, Value};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -22,6 +30,28 @@ const POSTGRES_CONNECTIONS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How long a statement may take; a database that is slower than that counts as down.
 const STATEMENT: Duration = Duration::from_secs(5);
+
+/// Why the database does not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// The database is not there, is full, is locked, refuses a row …
+    #[error("{dependency} cannot be used: {source}")]
+    Unavailable {
+        /// For people: what is missing.
+        dependency: &'static str,
+        /// For the log: it may name hosts and files.
+        source: sqlx::Error,
+    },
+    /// The schema is newer than this binary, or a migration failed.
+    #[error("the schema of the database cannot be brought up to date: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The file of the database cannot be used.
+    #[error("the file of the database cannot be used: {0}")]
+    File(#[from] std::io::Error),
+    /// A row holds what no version of this service wrote.
+    #[error("column {0} does not read back")]
+    Corrupt(&'static str),
+}
 
 /// A database with an up-to-date schema. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -38,14 +68,22 @@ enum Backend {
 }
 
 /// Statements that all happen or none.
-pub(super) enum Session {
+pub(crate) enum Session {
     Sqlite(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
 }
 
 impl Database {
+    /// Opens PostgreSQL at `url`, as in `DATABASE_URL`; without one, the SQLite file `file`.
+    pub async fn open(url: Option<&str>, file: &Path) -> Result<Self, DatabaseError> {
+        match url {
+            Some(url) => Self::postgres(url).await,
+            None => Self::sqlite(file).await,
+        }
+    }
+
     /// Opens an SQLite file, which is made when missing, and brings its schema up to date.
-    pub async fn sqlite(file: &Path) -> Result<Self, StoreError> {
+    pub async fn sqlite(file: &Path) -> Result<Self, DatabaseError> {
         // SQLite has no lock for migrations; without one two starts at once would both make tables
         let lock = lock(with_suffix(file, ".lock")).await?;
         let options = SqliteConnectOptions::new()
@@ -71,7 +109,7 @@ impl Database {
 
     /// Connects to PostgreSQL and brings the schema up to date. `url` is as in `DATABASE_URL`;
     /// `sslmode` and `sslrootcert` in it say how to use TLS.
-    pub async fn postgres(url: &str) -> Result<Self, StoreError> {
+    pub async fn postgres(url: &str) -> Result<Self, DatabaseError> {
         let options: PgConnectOptions = url.parse().map_err(postgres_failed)?;
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
@@ -103,7 +141,7 @@ impl Database {
         }
     }
 
-    pub(super) async fn fetch(&self, sql: Sql) -> Result<Vec<Row>, StoreError> {
+    pub(crate) async fn fetch(&self, sql: Sql) -> Result<Vec<Row>, DatabaseError> {
         match &self.0 {
             Backend::Sqlite { readers, .. } => within(sql.for_sqlite().fetch_all(readers))
                 .await
@@ -116,7 +154,7 @@ impl Database {
     }
 
     /// Rows that a statement changed.
-    pub(super) async fn execute(&self, sql: Sql) -> Result<u64, StoreError> {
+    pub(crate) async fn execute(&self, sql: Sql) -> Result<u64, DatabaseError> {
         match &self.0 {
             Backend::Sqlite { writer, .. } => within(sql.for_sqlite().execute(writer))
                 .await
@@ -128,7 +166,7 @@ impl Database {
         .map_err(|error| self.failed(error))
     }
 
-    pub(super) async fn begin(&self) -> Result<Session, StoreError> {
+    pub(crate) async fn begin(&self) -> Result<Session, DatabaseError> {
         match &self.0 {
             // immediate: a transaction that reads first and then finds another writer would fail
             Backend::Sqlite { writer, .. } => within(writer.begin_with("BEGIN IMMEDIATE"))
@@ -141,7 +179,7 @@ impl Database {
 
     /// Takes all connections that read from SQLite, so that nobody else gets one.
     #[cfg(test)]
-    pub(super) async fn hold_readers(&self) -> Vec<sqlx::pool::PoolConnection<Sqlite>> {
+    pub(crate) async fn hold_readers(&self) -> Vec<sqlx::pool::PoolConnection<Sqlite>> {
         let mut held = Vec::new();
         if let Backend::Sqlite { readers, .. } = &self.0 {
             for _ in 0..READERS {
@@ -151,13 +189,49 @@ impl Database {
         held
     }
 
-    fn failed(&self, error: sqlx::Error) -> StoreError {
+    fn failed(&self, error: sqlx::Error) -> DatabaseError {
         failed(self.name(), error)
     }
 }
 
 impl Session {
-    pub(super) async fn execute(&mut self, sql: Sql) -> Result<u64, StoreError> {
+    pub(crate) async fn fetch(&mut self, sql: Sql) -> Result<Vec<Row>, DatabaseError> {
+        match self {
+            Self::Sqlite(transaction) => {
+                let rows = within(sql.for_sqlite().fetch_all(&mut **transaction)).await;
+                rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+                    .map_err(sqlite_failed)
+            }
+            Self::Postgres(transaction) => {
+                let rows = within(sql.for_postgres().fetch_all(&mut **transaction)).await;
+                rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
+                    .map_err(postgres_failed)
+            }
+        }
+    }
+
+    /// Inserts many rows in as few statements as the database can.
+    pub(crate) async fn insert(&mut self, rows: Rows) -> Result<(), DatabaseError> {
+        match self {
+            Self::Sqlite(transaction) => {
+                for query in rows.for_sqlite() {
+                    within(query.execute(&mut **transaction))
+                        .await
+                        .map_err(sqlite_failed)?;
+                }
+            }
+            Self::Postgres(transaction) => {
+                if let Some(query) = rows.for_postgres() {
+                    within(query.execute(&mut **transaction))
+                        .await
+                        .map_err(postgres_failed)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn execute(&mut self, sql: Sql) -> Result<u64, DatabaseError> {
         match self {
             Self::Sqlite(transaction) => {
                 let done = within(sql.for_sqlite().execute(&mut **transaction)).await;
@@ -172,7 +246,7 @@ impl Session {
         }
     }
 
-    pub(super) async fn commit(self) -> Result<(), StoreError> {
+    pub(crate) async fn commit(self) -> Result<(), DatabaseError> {
         match self {
             Self::Sqlite(transaction) => within(transaction.commit())
                 .await
@@ -187,24 +261,16 @@ impl Session {
 const SQLITE: &str = "the SQLite database";
 const POSTGRES: &str = "the PostgreSQL database";
 
-fn sqlite_failed(error: sqlx::Error) -> StoreError {
+fn sqlite_failed(error: sqlx::Error) -> DatabaseError {
     failed(SQLITE, error)
 }
 
-fn postgres_failed(error: sqlx::Error) -> StoreError {
+fn postgres_failed(error: sqlx::Error) -> DatabaseError {
     failed(POSTGRES, error)
 }
 
-fn failed(dependency: &'static str, source: sqlx::Error) -> StoreError {
-    use super::Unique;
-    if let sqlx::Error::Database(error) = &source
-        && error.is_unique_violation()
-    {
-        // SQLite names the column, PostgreSQL the index; the alias' index has both words
-        let alias = error.message().contains("virtual_keys") && error.message().contains("alias");
-        return StoreError::Taken(if alias { Unique::KeyAlias } else { Unique::Id });
-    }
-    StoreError::Unavailable { dependency, source }
+const fn failed(dependency: &'static str, source: sqlx::Error) -> DatabaseError {
+    DatabaseError::Unavailable { dependency, source }
 }
 
 async fn within<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {

@@ -10,17 +10,19 @@ use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::StoreError;
+use super::DatabaseError;
 
 /// A value of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Text(Option<String>),
     Int(Option<i64>),
+    /// The values of a list, as [`Sql::among`] binds them.
+    Texts(Vec<String>),
 }
 
 /// A column and its value.
-pub(super) type Named = (&'static str, Value);
+pub(crate) type Named = (&'static str, Value);
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
@@ -64,34 +66,44 @@ impl From<Option<UnixMillis>> for Value {
     }
 }
 
+/// Around a parameter that is a list, until it is known which database reads the statement.
+const LIST: (char, char) = ('\u{1}', '\u{2}');
+
 /// A statement with its values.
 #[derive(Debug, Clone)]
-pub(super) struct Sql {
+pub(crate) struct Sql {
     text: String,
     values: Vec<Value>,
 }
 
 impl Sql {
-    pub(super) fn new(text: &'static str) -> Self {
+    pub(crate) fn new(text: &'static str) -> Self {
         Self {
             text: text.to_owned(),
             values: Vec::new(),
         }
     }
 
-    pub(super) fn push(mut self, text: &'static str) -> Self {
+    pub(crate) fn push(mut self, text: &'static str) -> Self {
         self.text.push_str(text);
         self
     }
 
-    pub(super) fn bind(mut self, value: impl Into<Value>) -> Self {
+    pub(crate) fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
         // writing to a string does not fail
         let _ = write!(self.text, "${}", self.values.len());
         self
     }
 
-    pub(super) fn insert(table: &'static str, columns: Vec<Named>) -> Self {
+    /// Whether what was pushed before is one of `values`.
+    pub(crate) fn among(mut self, values: Vec<String>) -> Self {
+        self.values.push(Value::Texts(values));
+        let _ = write!(self.text, "{}{}{}", LIST.0, self.values.len(), LIST.1);
+        self
+    }
+
+    pub(crate) fn insert(table: &'static str, columns: Vec<Named>) -> Self {
         let mut sql = Self::new("INSERT INTO ").push(table).push(" (");
         for (at, (name, _)) in columns.iter().enumerate() {
             sql = sql.push(if at == 0 { "" } else { ", " }).push(name);
@@ -103,7 +115,7 @@ impl Sql {
         sql.push(")")
     }
 
-    pub(super) fn update(table: &'static str, columns: Vec<Named>) -> Self {
+    pub(crate) fn update(table: &'static str, columns: Vec<Named>) -> Self {
         let mut sql = Self::new("UPDATE ").push(table).push(" SET ");
         for (at, (name, value)) in columns.into_iter().enumerate() {
             let comma = if at == 0 { "" } else { ", " };
@@ -112,61 +124,76 @@ impl Sql {
         sql
     }
 
-    pub(super) fn for_sqlite(self) -> Query<'static, Sqlite, SqliteArguments> {
-        let query = sqlx::query(AssertSqlSafe(self.text));
+    pub(crate) fn for_sqlite(self) -> Query<'static, Sqlite, SqliteArguments> {
+        let text = list_as(self.text, " IN (SELECT value FROM json_each($", "))");
+        let query = sqlx::query(AssertSqlSafe(text));
         self.values
             .into_iter()
             .fold(query, |query, value| match value {
                 Value::Text(text) => query.bind(text),
                 Value::Int(number) => query.bind(number),
+                Value::Texts(texts) => query.bind(serde_json::json!(texts).to_string()),
             })
     }
 
-    pub(super) fn for_postgres(self) -> Query<'static, Postgres, PgArguments> {
-        let query = sqlx::query(AssertSqlSafe(self.text));
+    pub(crate) fn for_postgres(self) -> Query<'static, Postgres, PgArguments> {
+        let text = list_as(self.text, " = ANY($", ")");
+        let query = sqlx::query(AssertSqlSafe(text));
         self.values
             .into_iter()
             .fold(query, |query, value| match value {
                 Value::Text(text) => query.bind(text),
                 Value::Int(number) => query.bind(number),
+                Value::Texts(texts) => query.bind(texts),
             })
+    }
+}
+
+fn list_as(text: String, before: &str, after: &str) -> String {
+    if text.contains(LIST.0) {
+        text.replace(LIST.0, before).replace(LIST.1, after)
+    } else {
+        text
     }
 }
 
 /// A row of a result.
 #[derive(Debug)]
-pub(super) enum Row {
+pub(crate) enum Row {
     Sqlite(SqliteRow),
     Postgres(PgRow),
 }
 
 impl Row {
-    pub(super) fn optional_text(&self, column: &'static str) -> Result<Option<String>, StoreError> {
+    pub(crate) fn optional_text(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<String>, DatabaseError> {
         match self {
             Self::Sqlite(row) => row.try_get(column),
             Self::Postgres(row) => row.try_get(column),
         }
-        .map_err(|_| StoreError::Corrupt(column))
+        .map_err(|_| DatabaseError::Corrupt(column))
     }
 
-    pub(super) fn text(&self, column: &'static str) -> Result<String, StoreError> {
+    pub(crate) fn text(&self, column: &'static str) -> Result<String, DatabaseError> {
         self.optional_text(column)?
-            .ok_or(StoreError::Corrupt(column))
+            .ok_or(DatabaseError::Corrupt(column))
     }
 
-    pub(super) fn optional_int(&self, column: &'static str) -> Result<Option<u64>, StoreError> {
+    pub(crate) fn optional_int(&self, column: &'static str) -> Result<Option<u64>, DatabaseError> {
         let number: Option<i64> = match self {
             Self::Sqlite(row) => row.try_get(column),
             Self::Postgres(row) => row.try_get(column),
         }
-        .map_err(|_| StoreError::Corrupt(column))?;
+        .map_err(|_| DatabaseError::Corrupt(column))?;
         number
-            .map(|number| u64::try_from(number).map_err(|_| StoreError::Corrupt(column)))
+            .map(|number| u64::try_from(number).map_err(|_| DatabaseError::Corrupt(column)))
             .transpose()
     }
 
-    pub(super) fn int(&self, column: &'static str) -> Result<u64, StoreError> {
+    pub(crate) fn int(&self, column: &'static str) -> Result<u64, DatabaseError> {
         self.optional_int(column)?
-            .ok_or(StoreError::Corrupt(column))
+            .ok_or(DatabaseError::Corrupt(column))
     }
 }

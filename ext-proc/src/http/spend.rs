@@ -132,6 +132,7 @@ impl Wanted {
             alias: self.model.clone(),
             from_ms: start.transpose()?,
             until_ms: end.transpose()?.map(|day| day.saturating_add(MS_PER_DAY)),
+            listed_only: true,
         })
     }
 

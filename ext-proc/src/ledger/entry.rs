@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use dragoman_policy::NanoDollars;
 use dragoman_proto::{Operation, Usage, UsageSource};
 
+use super::Keep;
+
 /// How a request or an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
@@ -156,9 +158,10 @@ pub struct Record {
 }
 
 /// Records of different requests.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     records: Vec<Record>,
+    keep: Keep,
 }
 
 impl Batch {
@@ -184,7 +187,21 @@ impl Batch {
                 }
             }
         }
-        Self { records: kept }
+        Self {
+            records: kept,
+            keep: Keep::ALL,
+        }
+    }
+
+    /// The same batch, of which only some rows are kept.
+    #[must_use]
+    pub fn keeping(self, keep: Keep) -> Self {
+        Self { keep, ..self }
+    }
+
+    /// Whether the row of this request is kept.
+    pub(super) const fn keeps(&self, row: &RequestRow) -> bool {
+        self.keep.keeps(row)
     }
 
     /// The records, one per request.
@@ -195,7 +212,7 @@ impl Batch {
 
 impl RequestRow {
     /// Whether this row may replace `earlier`: what is known is not given up for what is not.
-    fn replaces(&self, earlier: &Self) -> bool {
+    pub(super) fn replaces(&self, earlier: &Self) -> bool {
         self.state != State::Unsettled || earlier.state == State::Unsettled
     }
 }

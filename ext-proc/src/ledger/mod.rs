@@ -5,9 +5,14 @@
 //! endpoints. Recording is idempotent: the same request, however often it is reported, is one row.
 
 mod entry;
+mod keep;
 mod query;
+mod record;
+mod retention;
+mod rollup;
 mod row;
-mod sqlite;
+mod sql;
+mod sums;
 mod writer;
 
 #[cfg(test)]
@@ -16,20 +21,24 @@ pub(crate) mod contract;
 use tonic::async_trait;
 
 pub use entry::{AttemptRow, Batch, Charge, Identity, Record, RequestRow, State, Target, Timing};
-pub use query::{Cursor, GroupBy, GroupTotals, Page, RequestFilter, Totals};
+pub use keep::{Keep, KeepRule};
+pub use query::{Cursor, Expired, GroupBy, Page, RequestFilter, Sum, Totals};
+pub use retention::retain;
 pub(crate) use row::source_name;
-pub use sqlite::SqliteLedger;
+pub use sql::SqlLedger;
 pub use writer::{LedgerWriter, Undrained, WriterGuard, WriterHealth, WriterOptions};
+
+use crate::database::DatabaseError;
+
+/// The ledger of a single node.
+pub type SqliteLedger = SqlLedger;
 
 /// Why the ledger cannot answer.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// The database is not there, is full, is locked …
-    #[error("the ledger's database cannot be used: {0}")]
-    Database(#[from] sqlx::Error),
-    /// The schema is newer than this binary, or a migration failed.
-    #[error("the ledger's schema cannot be brought up to date: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     /// A row holds what no version of this service wrote.
     #[error("a row of the ledger does not read back: {0}")]
     Corrupt(&'static str),
@@ -55,16 +64,25 @@ pub trait Ledger: Send + Sync + 'static {
         page: &Page,
     ) -> Result<Vec<RequestRow>, LedgerError>;
 
-    /// The sums over all requests that `filter` selects.
-    async fn totals(&self, filter: &RequestFilter) -> Result<Totals, LedgerError>;
-
-    /// The sums per group; the dearest first, days in order. A request with several tags counts in
-    /// each of their groups.
-    async fn totals_by(
+    /// The sums per group of what `filter` selects; days in order, then the dearest first. A request
+    /// with several tags counts in each of their groups, one without in none. Grouped by nothing
+    /// there is exactly one sum.
+    async fn sums(
         &self,
-        group: GroupBy,
+        by: &[GroupBy],
         filter: &RequestFilter,
-    ) -> Result<Vec<GroupTotals>, LedgerError>;
+    ) -> Result<Vec<Sum>, LedgerError>;
+
+    /// The sums over all requests that `filter` selects.
+    async fn totals(&self, filter: &RequestFilter) -> Result<Totals, LedgerError> {
+        let sums = self.sums(&[], filter).await?;
+        Ok(sums.into_iter().next().map(|sum| sum.totals).unwrap_or_default())
+    }
+
+    /// Deletes at most `most` requests that began before `before_ms`, the oldest first, and says how
+    /// many. The sums stay.
+    async fn forget(&self, expired: Expired, before_ms: u64, most: u32)
+    -> Result<u64, LedgerError>;
 
     /// Whether the database answers.
     async fn health(&self) -> Result<(), LedgerError>;

@@ -1,6 +1,7 @@
 //! Questions to the ledger: which requests, how many of them, summed by what.
 
 use dragoman_policy::NanoDollars;
+use dragoman_proto::Usage;
 
 /// Which requests; each field that is set narrows the selection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +20,20 @@ pub struct RequestFilter {
     pub from_ms: Option<u64>,
     /// Begun before this time; milliseconds since the epoch.
     pub until_ms: Option<u64>,
+    /// Leave out the rows that are not for people.
+    pub listed_only: bool,
+}
+
+impl RequestFilter {
+    /// What is asked of columns that sums have too.
+    pub(super) fn columns(&self) -> [(&'static str, Option<&String>); 4] {
+        [
+            ("key_id", self.key_id.as_ref()),
+            ("user_id", self.user_id.as_ref()),
+            ("team_id", self.team_id.as_ref()),
+            ("alias", self.alias.as_ref()),
+        ]
+    }
 }
 
 /// A page of requests, the newest first.
@@ -49,6 +64,8 @@ pub enum GroupBy {
     User,
     /// Team id.
     Team,
+    /// The end user that the client named; `None` where it named none.
+    Customer,
     /// The alias that the client asked for.
     Alias,
     /// Provider and its model, as `provider/model`.
@@ -68,19 +85,26 @@ pub struct Totals {
     pub incomplete: u64,
     /// Of these: used something that has no price; their cost is in no sum.
     pub unpriced: u64,
-    /// Input tokens.
-    pub input_tokens: u64,
-    /// Output tokens.
-    pub output_tokens: u64,
+    /// What they used.
+    pub usage: Usage,
     /// What the priced ones cost.
     pub cost: NanoDollars,
 }
 
 /// Sums over the requests of one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupTotals {
-    /// The group's name; `None` for requests that belong to none.
-    pub group: Option<String>,
+pub struct Sum {
+    /// One name for each thing that is grouped by; `None` for requests that belong to none.
+    pub groups: Vec<Option<String>>,
     /// Its sums.
     pub totals: Totals,
+}
+
+/// What is forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expired {
+    /// Only rows that are not for people.
+    Transient,
+    /// Every row.
+    All,
 }

@@ -4,27 +4,16 @@ use dragoman_policy::NanoDollars;
 use dragoman_proto::{Operation, Usage, UsageSource};
 
 use super::{AttemptRow, Charge, Identity, LedgerError, RequestRow, State, Target, Timing};
+use crate::database::{Named, Row, Value};
 
-const MS_PER_DAY: u64 = 86_400_000;
-
-/// A value on its way into the database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Column {
-    Text(Option<String>),
-    Int(Option<i64>),
-}
-
-/// A row on its way out of the database: what each backend's row can do.
-pub(super) trait Columns {
-    fn text(&self, column: &'static str) -> Result<Option<String>, LedgerError>;
-    fn int(&self, column: &'static str) -> Result<Option<i64>, LedgerError>;
-}
-
-type Named = (&'static str, Column);
+pub(super) const MS_PER_DAY: u64 = 86_400_000;
+/// In bytes.
+const LONGEST_TAG: usize = 512;
 
 /// The columns of `requests`.
-pub(super) fn request_columns(row: &RequestRow) -> Vec<Named> {
+pub(super) fn request_columns(row: &RequestRow, transient: bool) -> Vec<Named> {
     let mut columns = vec![
+        ("transient", int(transient.into())),
         ("request_id", text(&row.request_id)),
         ("started_at", int(row.timing.started_ms)),
         ("day", int(row.timing.started_ms / MS_PER_DAY)),
@@ -73,22 +62,22 @@ pub(super) fn attempt_columns(row: &AttemptRow) -> Vec<Named> {
 }
 
 /// Reads a row of `requests`.
-pub(super) fn request(row: &impl Columns) -> Result<RequestRow, LedgerError> {
+pub(super) fn request(row: &Row) -> Result<RequestRow, LedgerError> {
     let operation = required_text(row, "operation")?;
     Ok(RequestRow {
         request_id: required_text(row, "request_id")?,
         identity: Identity {
             key_id: required_text(row, "key_id")?,
-            team_id: row.text("team_id")?,
-            user_id: row.text("user_id")?,
-            end_user: row.text("end_user")?,
+            team_id: row.optional_text("team_id")?,
+            user_id: row.optional_text("user_id")?,
+            end_user: row.optional_text("end_user")?,
         },
         alias: required_text(row, "alias")?,
         operation: Operation::parse(&operation).ok_or(LedgerError::Corrupt("operation"))?,
         stream: count(row, "stream")? != 0,
         state: state(row)?,
         status: small(row, "status")?,
-        error_code: row.text("error_code")?,
+        error_code: row.optional_text("error_code")?,
         target: target(row)?,
         charge: charge(row)?,
         timing: Timing {
@@ -105,13 +94,13 @@ pub(super) fn request(row: &impl Columns) -> Result<RequestRow, LedgerError> {
 }
 
 /// Reads a row of `attempts`.
-pub(super) fn attempt(row: &impl Columns) -> Result<AttemptRow, LedgerError> {
+pub(super) fn attempt(row: &Row) -> Result<AttemptRow, LedgerError> {
     Ok(AttemptRow {
         request_id: required_text(row, "request_id")?,
         attempt: small(row, "attempt")?.ok_or(LedgerError::Corrupt("attempt"))?,
         state: state(row)?,
         provider_status: small(row, "provider_status")?,
-        error_code: row.text("error_code")?,
+        error_code: row.optional_text("error_code")?,
         target: target(row)?,
         charge: charge(row)?,
         started_ms: optional_count(row, "started_at")?,
@@ -119,11 +108,6 @@ pub(super) fn attempt(row: &impl Columns) -> Result<AttemptRow, LedgerError> {
         first_token_ms: optional_count(row, "first_token_ms")?,
         dropped: list(row, "dropped")?,
     })
-}
-
-/// A column that counts something and is never null.
-pub(super) fn count(row: &impl Columns, column: &'static str) -> Result<u64, LedgerError> {
-    optional_count(row, column)?.ok_or(LedgerError::Corrupt(column))
 }
 
 fn target_columns(target: &Target) -> [Named; 3] {
@@ -148,7 +132,7 @@ fn charge_columns(charge: &Charge) -> [Named; 13] {
         ("audio_ms", int(usage.audio_ms)),
         ("characters", int(usage.characters)),
         ("usage_source", text(source_name(charge.source))),
-        ("cost_nanos", Column::Int(charge.cost.map(|c| c.to_i64()))),
+        ("cost_nanos", Value::Int(charge.cost.map(|c| c.to_i64()))),
         (
             "price_version",
             optional_text(charge.price_version.as_deref()),
@@ -156,15 +140,15 @@ fn charge_columns(charge: &Charge) -> [Named; 13] {
     ]
 }
 
-fn target(row: &impl Columns) -> Result<Target, LedgerError> {
+fn target(row: &Row) -> Result<Target, LedgerError> {
     Ok(Target {
-        deployment: row.text("deployment")?,
-        provider: row.text("provider")?,
-        model: row.text("provider_model")?,
+        deployment: row.optional_text("deployment")?,
+        provider: row.optional_text("provider")?,
+        model: row.optional_text("provider_model")?,
     })
 }
 
-fn charge(row: &impl Columns) -> Result<Charge, LedgerError> {
+fn charge(row: &Row) -> Result<Charge, LedgerError> {
     let source = match required_text(row, "usage_source")?.as_str() {
         "provider" => UsageSource::Provider,
         "estimated" => UsageSource::Estimated,
@@ -185,12 +169,12 @@ fn charge(row: &impl Columns) -> Result<Charge, LedgerError> {
             characters: count(row, "characters")?,
         },
         source,
-        cost: row.int("cost_nanos")?.map(NanoDollars::from_i64),
-        price_version: row.text("price_version")?,
+        cost: row.optional_int("cost_nanos")?.map(NanoDollars::new),
+        price_version: row.optional_text("price_version")?,
     })
 }
 
-fn state(row: &impl Columns) -> Result<State, LedgerError> {
+fn state(row: &Row) -> Result<State, LedgerError> {
     State::parse(&required_text(row, "state")?).ok_or(LedgerError::Corrupt("state"))
 }
 
@@ -204,45 +188,54 @@ pub(crate) const fn source_name(source: UsageSource) -> &'static str {
 }
 
 /// PostgreSQL has no NUL in texts; one in a client's `user` field must not hold a batch back.
-fn text(value: &str) -> Column {
-    Column::Text(Some(value.replace('\0', "")))
+pub(super) fn text(value: &str) -> Value {
+    Value::Text(Some(value.replace('\0', "")))
 }
 
-fn optional_text(value: Option<&str>) -> Column {
-    value.map_or(Column::Text(None), text)
+/// A tag as it is counted by; `None` for one that says nothing. PostgreSQL refuses long ones in an
+/// index.
+pub(super) fn clipped_tag(tag: &str) -> Option<&str> {
+    let mut end = tag.len().min(LONGEST_TAG);
+    while !tag.is_char_boundary(end) {
+        end -= 1;
+    }
+    tag.get(..end).filter(|tag| !tag.is_empty())
 }
 
-fn int(value: u64) -> Column {
+fn optional_text(value: Option<&str>) -> Value {
+    value.map_or(Value::Text(None), text)
+}
+
+fn int(value: u64) -> Value {
     optional_int(Some(value))
 }
 
-fn optional_int(value: Option<u64>) -> Column {
-    Column::Int(value.map(|v| i64::try_from(v).unwrap_or(i64::MAX)))
+fn optional_int(value: Option<u64>) -> Value {
+    Value::Int(value.map(|v| i64::try_from(v).unwrap_or(i64::MAX)))
 }
 
-fn json(values: &[String]) -> Column {
+fn json(values: &[String]) -> Value {
     text(&serde_json::to_string(values).unwrap_or_else(|_| "[]".to_owned()))
 }
 
-fn required_text(row: &impl Columns, column: &'static str) -> Result<String, LedgerError> {
-    row.text(column)?.ok_or(LedgerError::Corrupt(column))
+fn required_text(row: &Row, column: &'static str) -> Result<String, LedgerError> {
+    Ok(row.text(column)?)
 }
 
-fn optional_count(row: &impl Columns, column: &'static str) -> Result<Option<u64>, LedgerError> {
-    row.int(column)?
-        .map(|v| u64::try_from(v).map_err(|_| LedgerError::Corrupt(column)))
-        .transpose()
+fn count(row: &Row, column: &'static str) -> Result<u64, LedgerError> {
+    Ok(row.int(column)?)
 }
 
-fn small<T: TryFrom<u64>>(
-    row: &impl Columns,
-    column: &'static str,
-) -> Result<Option<T>, LedgerError> {
+fn optional_count(row: &Row, column: &'static str) -> Result<Option<u64>, LedgerError> {
+    Ok(row.optional_int(column)?)
+}
+
+fn small<T: TryFrom<u64>>(row: &Row, column: &'static str) -> Result<Option<T>, LedgerError> {
     optional_count(row, column)?
         .map(|v| T::try_from(v).map_err(|_| LedgerError::Corrupt(column)))
         .transpose()
 }
 
-fn list(row: &impl Columns, column: &'static str) -> Result<Vec<String>, LedgerError> {
+fn list(row: &Row, column: &'static str) -> Result<Vec<String>, LedgerError> {
     serde_json::from_str(&required_text(row, column)?).map_err(|_| LedgerError::Corrupt(column))
 }

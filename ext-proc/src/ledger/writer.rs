@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::{Batch, Ledger, Record};
+use super::{Batch, KeepRule, Ledger, Record};
 
 /// How the writer gathers and retries.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct WriterOptions {
     pub backoff: Duration,
     /// The longest pause.
     pub longest_backoff: Duration,
+    /// Of which requests rows are kept.
+    pub keep: KeepRule,
 }
 
 impl Default for WriterOptions {
@@ -34,6 +36,7 @@ impl Default for WriterOptions {
             delay: Duration::from_millis(20),
             backoff: Duration::from_millis(100),
             longest_backoff: Duration::from_secs(5),
+            keep: KeepRule::default(),
         }
     }
 }
@@ -187,7 +190,7 @@ impl Writer {
     /// Writes until it is written. Meanwhile the queue fills, and then those wait who record.
     async fn write(&mut self, records: Vec<Record>) {
         let handed_in = records.len();
-        let batch = Batch::new(records);
+        let batch = Batch::new(records).keeping(self.options.keep.now());
         let mut pause = self.options.backoff;
         while let Err(error) = self.ledger.record(&batch).await {
             counter!("dragoman_ledger_write_failures_total").increment(1);

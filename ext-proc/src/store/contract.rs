@@ -31,7 +31,7 @@ macro_rules! behaviours {
         mod postgres {
             $(#[tokio::test]
             async fn $name() {
-                if let Some(url) = crate::store::postgres::database().await {
+                if let Some(url) = crate::database::postgres::database().await {
                     let database = super::Database::postgres(&url).await.unwrap();
                     super::$name(&super::SqlKeyStore::new(database)).await;
                 }
@@ -161,7 +161,7 @@ async fn several_starts_at_once_make_one_schema_in_sqlite() {
 
 #[tokio::test]
 async fn several_starts_at_once_make_one_schema_in_postgresql() {
-    let Some(url) = super::postgres::database().await else {
+    let Some(url) = crate::database::postgres::database().await else {
         return;
     };
     let opened = futures::future::join_all((0..4).map(|_| Database::postgres(&url))).await;

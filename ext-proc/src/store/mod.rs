@@ -4,23 +4,21 @@
 //! key itself: only its hash, and the four characters that its name shows.
 
 mod authority;
-mod database;
 mod entity;
 mod row;
 mod secret;
-mod sql;
 mod tables;
 
 #[cfg(test)]
 mod contract;
-#[cfg(test)]
-pub(crate) mod postgres;
 
 use dragoman_policy::{KeyHash, UnixMillis};
 use tonic::async_trait;
 
+use crate::database::DatabaseError;
+
+pub use crate::database::Database;
 pub use authority::StoreAuthority;
-pub use database::Database;
 pub use entity::{
     BudgetTemplate, Grant, KeyFilter, Listed, Membership, MembershipsOf, Profile, Slice, Stamp,
     Team, User, UserFilter, VirtualKey,
@@ -54,6 +52,30 @@ pub enum StoreError {
     /// A row holds what no version of this service wrote.
     #[error("column {0} does not read back")]
     Corrupt(&'static str),
+}
+
+impl From<DatabaseError> for StoreError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Unavailable { dependency, source } => match taken(&source) {
+                Some(unique) => Self::Taken(unique),
+                None => Self::Unavailable { dependency, source },
+            },
+            DatabaseError::Migration(error) => Self::Migration(error),
+            DatabaseError::File(error) => Self::File(error),
+            DatabaseError::Corrupt(column) => Self::Corrupt(column),
+        }
+    }
+}
+
+fn taken(error: &sqlx::Error) -> Option<Unique> {
+    let error = error.as_database_error()?;
+    if !error.is_unique_violation() {
+        return None;
+    }
+    // SQLite names the column, PostgreSQL the index; the alias' index has both words
+    let alias = error.message().contains("virtual_keys") && error.message().contains("alias");
+    Some(if alias { Unique::KeyAlias } else { Unique::Id })
 }
 
 /// What no two may share.

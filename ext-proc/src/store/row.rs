@@ -6,8 +6,8 @@ use dragoman_policy::{KeyHash, ModelBudget, NanoDollars, Terms, UnixMillis};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::sql::{Named, Row, Value};
 use super::{BudgetTemplate, Membership, Profile, Stamp, StoreError, Team, User, VirtualKey};
+use crate::database::{Named, Row, Value};
 
 /// What is a row of a table of its own.
 pub(super) trait Entity: Sized + Send + Sync {

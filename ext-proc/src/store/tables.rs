@@ -3,13 +3,12 @@
 use dragoman_policy::{KeyHash, UnixMillis};
 use tonic::async_trait;
 
-use super::database::Session;
 use super::row::{self, Entity};
-use super::sql::{Row, Sql, Value};
 use super::{
     BudgetTemplate, Database, Grant, KeyFilter, KeyStore, Listed, Membership, MembershipsOf, Slice,
     StoreError, Team, User, UserFilter, VirtualKey,
 };
+use crate::database::{Row, Session, Sql, Value};
 
 /// Keys, teams, users and templates in a database.
 #[derive(Debug, Clone)]
@@ -31,7 +30,8 @@ impl SqlKeyStore {
 
     async fn add<E: Entity>(&self, entity: &E) -> Result<(), StoreError> {
         let sql = Sql::insert(E::TABLE, entity.columns());
-        self.database.execute(sql).await.map(drop)
+        self.database.execute(sql).await?;
+        Ok(())
     }
 
     async fn replace<E: Entity>(&self, entity: &E) -> Result<(), StoreError> {
@@ -45,7 +45,7 @@ impl SqlKeyStore {
     ) -> Result<Listed<E>, StoreError> {
         let count = Sql::new("SELECT COUNT(*) AS total FROM ").push(E::TABLE);
         let counted = self.database.fetch(narrowed(count, filter)).await?;
-        let total = first(&counted, |row| row.int("total"))?.unwrap_or(0);
+        let total = first(&counted, |row| Ok(row.int("total")?))?.unwrap_or(0);
         let sql = narrowed(Sql::new("SELECT * FROM ").push(E::TABLE), filter);
         let sql = sql
             .push(" ORDER BY created_at DESC, ")
@@ -155,7 +155,7 @@ impl KeyStore for SqlKeyStore {
             .execute(Sql::insert(VirtualKey::TABLE, key.columns()))
             .await?;
         session.execute(hash_of(key)).await?;
-        session.commit().await
+        Ok(session.commit().await?)
     }
 
     async fn replace_key(&self, key: &VirtualKey) -> Result<(), StoreError> {
@@ -173,7 +173,7 @@ impl KeyStore for SqlKeyStore {
             .push(")");
         session.execute(ending).await?;
         session.execute(hash_of(key)).await?;
-        session.commit().await
+        Ok(session.commit().await?)
     }
 
     async fn delete_key(&self, id: &str) -> Result<(), StoreError> {
@@ -181,7 +181,7 @@ impl KeyStore for SqlKeyStore {
         for table in ["key_hashes", VirtualKey::TABLE] {
             session.execute(deleting(table, "key_id", id)).await?;
         }
-        session.commit().await
+        Ok(session.commit().await?)
     }
 
     async fn team(&self, id: &str) -> Result<Option<Team>, StoreError> {
@@ -206,7 +206,7 @@ impl KeyStore for SqlKeyStore {
         session
             .execute(deleting(Team::TABLE, "team_id", id))
             .await?;
-        session.commit().await
+        Ok(session.commit().await?)
     }
 
     async fn users(&self, filter: &UserFilter, slice: Slice) -> Result<Listed<User>, StoreError> {
@@ -237,7 +237,7 @@ impl KeyStore for SqlKeyStore {
         session
             .execute(deleting(User::TABLE, "user_id", id))
             .await?;
-        session.commit().await
+        Ok(session.commit().await?)
     }
 
     async fn memberships(&self, of: MembershipsOf<'_>) -> Result<Vec<Membership>, StoreError> {
@@ -257,7 +257,8 @@ impl KeyStore for SqlKeyStore {
             " ON CONFLICT (team_id, user_id) DO UPDATE SET role = excluded.role, \
              budget_id = excluded.budget_id",
         );
-        self.database.execute(sql).await.map(drop)
+        self.database.execute(sql).await?;
+        Ok(())
     }
 
     async fn delete_membership(&self, team_id: &str, user_id: &str) -> Result<bool, StoreError> {
@@ -292,12 +293,13 @@ impl KeyStore for SqlKeyStore {
         }
         let delete = deleting(BudgetTemplate::TABLE, "budget_id", id);
         session.execute(delete).await?;
-        session.commit().await
+        Ok(session.commit().await?)
     }
 
     async fn health(&self) -> Result<(), StoreError> {
         let sql = Sql::new("SELECT key_id FROM virtual_keys LIMIT 1");
-        self.database.fetch(sql).await.map(drop)
+        self.database.fetch(sql).await?;
+        Ok(())
     }
 
     fn name(&self) -> &'static str {

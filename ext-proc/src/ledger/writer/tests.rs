@@ -6,9 +6,10 @@ use std::sync::atomic::AtomicBool;
 use tonic::async_trait;
 
 use super::*;
+use crate::database::DatabaseError;
 use crate::ledger::contract::record;
 use crate::ledger::{
-    AttemptRow, GroupBy, GroupTotals, LedgerError, Page, RequestFilter, RequestRow, Totals,
+    AttemptRow, Expired, GroupBy, Keep, LedgerError, Page, RequestFilter, RequestRow, Sum,
 };
 
 /// Keeps the sizes of the batches it was given; fails while it is told to.
@@ -16,6 +17,7 @@ use crate::ledger::{
 struct Fake {
     broken: AtomicBool,
     batches: Mutex<Vec<usize>>,
+    kept: AtomicUsize,
 }
 
 impl Fake {
@@ -28,9 +30,14 @@ impl Fake {
 impl Ledger for Fake {
     async fn record(&self, batch: &Batch) -> Result<(), LedgerError> {
         if self.broken.load(Ordering::Relaxed) {
-            return Err(LedgerError::Database(sqlx::Error::PoolTimedOut));
+            return Err(LedgerError::Database(DatabaseError::Unavailable {
+                dependency: "the database",
+                source: sqlx::Error::PoolTimedOut,
+            }));
         }
         self.batches.lock().unwrap().push(batch.records().len());
+        let kept = batch.records().iter().filter(|r| batch.keeps(&r.request));
+        self.kept.fetch_add(kept.count(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -46,16 +53,12 @@ impl Ledger for Fake {
         Ok(Vec::new())
     }
 
-    async fn totals(&self, _: &RequestFilter) -> Result<Totals, LedgerError> {
-        Ok(Totals::default())
+    async fn sums(&self, _: &[GroupBy], _: &RequestFilter) -> Result<Vec<Sum>, LedgerError> {
+        Ok(Vec::new())
     }
 
-    async fn totals_by(
-        &self,
-        _: GroupBy,
-        _: &RequestFilter,
-    ) -> Result<Vec<GroupTotals>, LedgerError> {
-        Ok(Vec::new())
+    async fn forget(&self, _: Expired, _: u64, _: u32) -> Result<u64, LedgerError> {
+        Ok(0)
     }
 
     async fn health(&self) -> Result<(), LedgerError> {
@@ -158,4 +161,23 @@ async fn a_record_after_the_end_is_refused_and_not_lost_silently() {
         writer.record(record("late", 1)).await,
         Err(Undrained { records: 1 })
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_follows_the_rule_of_the_moment() {
+    let rows = Arc::new(AtomicBool::new(true));
+    let rule = Arc::clone(&rows);
+    let (fake, writer, guard) = start(WriterOptions {
+        keep: KeepRule::new(move || Keep {
+            rows: rule.load(Ordering::Relaxed),
+            failures: true,
+        }),
+        ..WriterOptions::default()
+    });
+    hand_in(&writer, 3).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    rows.store(false, Ordering::Relaxed);
+    hand_in(&writer, 4).await;
+    guard.drain(PATIENCE).await.unwrap();
+    assert_eq!((fake.written(), fake.kept.load(Ordering::Relaxed)), (7, 3));
 }
