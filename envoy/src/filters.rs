@@ -9,7 +9,7 @@ use envoy_types::pb::envoy::config::core::v3::{
 };
 use envoy_types::pb::envoy::extensions::filters::http::credential_injector::v3::CredentialInjector;
 use envoy_types::pb::envoy::extensions::filters::http::ext_proc::v3::{
-    ExternalProcessor, MetadataOptions, ProcessingMode,
+    ExternalProcessor, HeaderForwardingRules, MetadataOptions, ProcessingMode,
     metadata_options::MetadataNamespaces,
     processing_mode::{BodySendMode, HeaderSendMode},
 };
@@ -24,6 +24,8 @@ use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::SdsSecretCon
 use envoy_types::pb::envoy::extensions::wasm::v3::{
     FailurePolicy, PluginConfig, VmConfig, plugin_config,
 };
+use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use envoy_types::pb::envoy::r#type::matcher::v3::{ListStringMatcher, StringMatcher};
 use envoy_types::pb::envoy::r#type::v3::{HttpStatus, StatusCode};
 use envoy_types::pb::google::protobuf::{BoolValue, StringValue};
 use envoy_types::util::pack_any;
@@ -37,6 +39,16 @@ pub(crate) const EXT_PROC: &str = "envoy.filters.http.ext_proc";
 /// How long admission may take before the client gets a 503: longer than a request may wait for
 /// budgets that are only reserved by others.
 const ADMISSION_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// The headers that admission reads: where a key may be, and the facts. The others stay in Envoy.
+const READ_BY_ADMISSION: [&str; 6] = [
+    names::FACTS,
+    "authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "x-litellm-api-key",
+];
 
 /// The filters of the connection manager, in order.
 pub(crate) fn edge(topology: &Topology) -> Vec<HttpFilter> {
@@ -131,6 +143,12 @@ fn admission() -> HttpFilter {
             response_trailer_mode: HeaderSendMode::Skip.into(),
         }),
         message_timeout: Some(any::duration(ADMISSION_TIMEOUT)),
+        forward_rules: Some(HeaderForwardingRules {
+            allowed_headers: Some(ListStringMatcher {
+                patterns: READ_BY_ADMISSION.iter().map(exactly).collect(),
+            }),
+            ..HeaderForwardingRules::default()
+        }),
         // the service steers the router by x-envoy-* headers
         mutation_rules: Some(HeaderMutationRules {
             allow_all_routing: Some(BoolValue { value: true }),
@@ -150,6 +168,13 @@ fn admission() -> HttpFilter {
         ..ExternalProcessor::default()
     };
     filter(EXT_PROC, config)
+}
+
+fn exactly(text: &&str) -> StringMatcher {
+    StringMatcher {
+        match_pattern: Some(MatchPattern::Exact((*text).to_owned())),
+        ..StringMatcher::default()
+    }
 }
 
 fn injector(deployment: &str, header: &str) -> HttpFilter {

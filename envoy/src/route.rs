@@ -43,8 +43,8 @@ const SERVICE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The route configuration.
 pub(crate) fn routes(topology: &Topology) -> RouteConfiguration {
-    let paced = vec![present(names::OPERATION), present(names::PACE)];
-    let unpaced = vec![present(names::OPERATION)];
+    let paced = vec![present(names::FACTS), present(names::PACE)];
+    let unpaced = vec![present(names::FACTS)];
     RouteConfiguration {
         name: ROUTES.to_owned(),
         virtual_hosts: vec![VirtualHost {

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -78,6 +79,10 @@ pub struct Serve {
     /// of --http on this machine.
     #[arg(long, value_name = "URL", env = "DRAGOMAN_ENVOY_URL")]
     pub envoy_url: Option<String>,
+    /// Threads of the service. One serves some ten thousand requests a second, and more take time
+    /// from Envoy where cores are few. Default: a quarter of the cores.
+    #[arg(long, value_name = "N", env = "DRAGOMAN_THREADS")]
+    pub threads: Option<NonZeroUsize>,
     /// Where Envoy reaches the service, and its admin interface.
     #[command(flatten)]
     pub services: Services,

@@ -1,5 +1,6 @@
 //! `dragoman serve`: loads, builds, serves, drains.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -26,7 +27,10 @@ use crate::{filter_module, https, source};
 /// Runs the service until SIGINT or SIGTERM.
 pub fn run(options: &Serve) -> anyhow::Result<()> {
     crate::log::start();
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = options.threads.map_or(cores / 4, NonZeroUsize::get).max(1);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
         .enable_all()
         .build()?;
     runtime.block_on(serve(options))

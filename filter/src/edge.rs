@@ -161,13 +161,8 @@ impl Edge {
         );
         match inspected {
             Ok(facts) => {
-                state(
-                    host,
-                    Facts {
-                        model: reading.model.or(facts.model),
-                        ..facts
-                    },
-                );
+                let model = reading.model.or(facts.model);
+                state(host, &Facts { model, ..facts });
                 Flow::Continue
             }
             Err(error) => self.refuse(host, reading.operation, &error),
@@ -189,10 +184,9 @@ pub(crate) fn reply(host: &impl Host, dialect: ClientDialect, error: &ApiError) 
     host.reply(error.status(), &headers, &error.body(dialect));
 }
 
-fn state(host: &impl Host, facts: Facts) {
-    for (name, value) in facts.to_headers() {
-        host.set_request_header(name, Some(&value));
-    }
+fn state(host: &impl Host, facts: &Facts) {
+    let (name, value) = facts.to_header();
+    host.set_request_header(name, Some(&value));
 }
 
 fn too_large(cap: u64) -> ApiError {

@@ -77,13 +77,10 @@ pub enum FactsError {
 }
 
 impl Facts {
-    /// The headers that state these facts.
-    pub fn to_headers(&self) -> [(&'static str, String); 2] {
+    /// The header that states these facts, name and value.
+    pub fn to_header(&self) -> (&'static str, String) {
         let json = serde_json::to_string(self).unwrap_or_default();
-        [
-            (names::OPERATION, self.operation.as_str().to_owned()),
-            (names::FACTS, percent_encode(&json)),
-        ]
+        (names::FACTS, percent_encode(&json))
     }
 
     /// Reads the facts back; `get` looks a header up by its lower-case name.
@@ -136,7 +133,7 @@ mod tests {
     use super::*;
 
     fn read_back(facts: &Facts) -> Result<Facts, FactsError> {
-        let headers: HashMap<_, _> = facts.to_headers().into_iter().collect();
+        let headers: HashMap<_, _> = [facts.to_header()].into();
         Facts::from_headers(|name| headers.get(name).map(String::as_str))
     }
 
@@ -169,9 +166,8 @@ mod tests {
 
         #[test]
         fn header_values_are_visible_ascii(facts in any_facts()) {
-            for (name, value) in facts.to_headers() {
-                prop_assert!(value.bytes().all(|b| b.is_ascii_graphic()), "{}: {}", name, value);
-            }
+            let (name, value) = facts.to_header();
+            prop_assert!(value.bytes().all(|b| b.is_ascii_graphic()), "{}: {}", name, value);
         }
     }
 

@@ -3,11 +3,9 @@
 /// Every header of ours begins so; the edge filter strips what a client sent under it.
 pub const HEADER_PREFIX: &str = "x-dragoman-";
 
-/// The [`Facts`](crate::Facts) of a request, in one header: each header that a filter sets costs it a
-/// call into Envoy.
+/// The [`Facts`](crate::Facts) of a request, in one header, because each header that a filter sets
+/// costs it a call into Envoy. Routes match it: what has it goes to a provider.
 pub const FACTS: &str = "x-dragoman-facts";
-/// The [`Operation`](crate::Operation), in its wire form; routes and Envoy's own replies look at it.
-pub const OPERATION: &str = "x-dragoman-operation";
 
 /// On a response of the upstream filter: this attempt failed in a way that another may not. The
 /// router's retry policy matches it; it is removed before a client sees the response.

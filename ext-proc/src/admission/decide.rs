@@ -91,28 +91,33 @@ impl Admitter {
 
     /// Decides about a request with these headers.
     pub async fn decide(&self, headers: &impl Headers, now_ms: u64) -> Result<Admitted, Denied> {
-        let operation = headers.get(names::OPERATION).and_then(Operation::parse);
-        let dialect = operation.map_or(ClientDialect::OpenAi, Operation::client_dialect);
-        let decision = self.admit(headers, now_ms).await;
+        let facts = Facts::from_headers(|name| headers.get(name)).map_err(|error| Denied {
+            error: ApiError::new(
+                ErrorKind::Internal,
+                format!("the filter's facts are missing: {error}"),
+            ),
+            dialect: ClientDialect::OpenAi,
+        })?;
+        let dialect = facts.operation.client_dialect();
+        let decision = self.admit(headers, &facts, now_ms).await;
         decision.map_err(|error| Denied { error, dialect })
     }
 
-    async fn admit(&self, headers: &impl Headers, now_ms: u64) -> Result<Admitted, ApiError> {
-        let facts = Facts::from_headers(|name| headers.get(name)).map_err(|error| {
-            ApiError::new(
-                ErrorKind::Internal,
-                format!("the filter's facts are missing: {error}"),
-            )
-        })?;
+    async fn admit(
+        &self,
+        headers: &impl Headers,
+        facts: &Facts,
+        now_ms: u64,
+    ) -> Result<Admitted, ApiError> {
         let credential = Credential::from_headers(|name| headers.get(name))?;
         let principal = self.authority.authenticate(&credential).await?;
         let live = self.live.load_full();
-        let alias = requested_model(&live, &facts)?;
+        let alias = requested_model(&live, facts)?;
         principal.authorize(&alias)?;
         let asking = Asking {
             live: &live,
             principal: &principal,
-            facts: &facts,
+            facts,
             alias: &alias,
             now_ms,
         };

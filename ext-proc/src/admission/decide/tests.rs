@@ -68,11 +68,8 @@ async fn decide_by(
     facts: &Facts,
     key: Option<&str>,
 ) -> Result<Admitted, Denied> {
-    let mut headers: HashMap<String, String> = facts
-        .to_headers()
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
+    let (name, value) = facts.to_header();
+    let mut headers = HashMap::from([(name.to_owned(), value)]);
     if let Some(key) = key {
         headers.insert("authorization".into(), format!("Bearer {key}"));
     }
