@@ -46,6 +46,8 @@ pub struct Served {
     pub bound: Option<Duration>,
     /// Requests that it may have in flight.
     pub max_parallel_requests: Option<u32>,
+    /// Retries that it asks for, in place of the router's number.
+    pub max_retries: Option<u32>,
     /// Requests per minute, where that is enforced.
     pub rpm: Option<u64>,
     /// Tokens per minute, where that is enforced.
@@ -108,6 +110,13 @@ impl Live {
         }
         let model = served.model.replacen('*', captured, 1);
         listed(&self.prices, served.provider, &model)
+    }
+
+    /// The retries that the deployments of `alias` ask for; the largest number counts.
+    pub fn max_retries(&self, alias: &str) -> Option<u32> {
+        let (_, group) = self.config.group(alias)?;
+        let served = group.deployments.iter().filter_map(|id| self.served(id.as_str()));
+        served.filter_map(|served| served.max_retries).max()
     }
 
     /// The limits of the deployment itself, where it has any.
@@ -189,6 +198,7 @@ fn served(
             .timeout
             .filter(|own| *own < longest_timeout(config)),
         max_parallel_requests: deployment.max_parallel_requests,
+        max_retries: deployment.max_retries,
         rpm: deployment.rpm.filter(|_| config.router.pre_call_checks),
         tpm: deployment.tpm.filter(|_| config.router.pre_call_checks),
         max_output_tokens: max_output_tokens(deployment, table),

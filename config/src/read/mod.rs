@@ -8,7 +8,6 @@ mod group;
 mod model;
 mod own;
 mod params;
-mod pending;
 mod router;
 
 use serde_json::Value;
@@ -42,7 +41,6 @@ pub(crate) fn config(
     let (server, own) = own::read(own, &mut sections.general, &aliases, &mut reader)?;
     let general = general::read(&mut sections, &own, &aliases, &mut reader)?;
 
-    pending::warn(&general, &router, &own, &mut reader);
     leftover(root, Place::Top, &mut reader);
     leftover(sections.router, Place::Router, &mut reader);
     leftover(sections.litellm, Place::LiteLlm, &mut reader);

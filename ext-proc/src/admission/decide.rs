@@ -201,6 +201,7 @@ impl Admitter {
         now_ms: u64,
     ) -> Result<Plan, ApiError> {
         let mut wishes = Wishes::from(&facts.overrides);
+        wishes.num_retries = wishes.num_retries.or_else(|| live.max_retries(alias));
         if let Some(fallbacks) = &mut wishes.fallbacks {
             fallbacks.retain(|alias| principal.models.allows(alias));
         }
