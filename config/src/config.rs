@@ -210,6 +210,9 @@ pub struct Own {
     pub unknown_price: UnknownPrice,
     /// Extras of budgets.
     pub budgets: Budgets,
+    /// How long the ledger keeps rows of requests, `ledger.retention_days`; for ever unless set. Sums
+    /// stay.
+    pub retention_days: Option<u64>,
 }
 
 /// What happens to a request under a budget whose price is not known.

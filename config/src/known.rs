@@ -230,7 +230,7 @@ const GENERAL: Table = &[
     ("user_header_mappings", "the end user is the body's `user` field"),
     ("litellm_key_header_name", "keys stand in authorization or x-api-key"),
     ("allow_requests_on_db_unavailable", "without its store the service answers 503: no request passes for free"),
-    ("maximum_spend_logs_retention_*", "the ledger's retention is not set in this file"),
+    ("maximum_spend_logs_retention_*", "the ledger's retention is set by dragoman.ledger.retention_days"),
     ("always_include_stream_usage", "usage is in a stream when the client asks for it"),
     ("token_rate_limit_type", "input and output tokens count"),
     ("dangerously_permit_weak_or_unset_master_key", "without a master key one is generated at first start"),

@@ -195,10 +195,17 @@ fn access(page: &mut Page, config: &Config) {
         (false, false) => "a row per request",
     };
     page.pair("ledger", ledger);
+    if let Some(days) = config.own.retention_days {
+        page.pair("kept for", &format!("{}; sums for ever", counted_days(days)));
+    }
     page.pair("largest body", &bytes(config.server.max_body_bytes));
     if !config.server.root_path.is_empty() {
         page.pair("also under", &config.server.root_path);
     }
+}
+
+fn counted_days(days: u64) -> String {
+    counted(usize::try_from(days).unwrap_or(usize::MAX), "day")
 }
 
 /// Equal consequences are told once, under all their places.

@@ -13,14 +13,16 @@ use crate::{
 const MAX_BODY: u64 = 32 << 20;
 const MIN_OUTPUT: u64 = 256;
 
-const SETTINGS: [&str; 6] = [
+const SETTINGS: [&str; 7] = [
     "root_path",
     "max_body_bytes",
     "min_output_tokens",
     "enforce_usage_limits",
     "unknown_price",
     "budgets",
+    "ledger",
 ];
+const LEDGER: [&str; 1] = ["retention_days"];
 const BUDGETS: [&str; 3] = ["dry_run", "downgrade", "alert_webhook"];
 const DOWNGRADE: [&str; 2] = ["at", "to"];
 
@@ -36,6 +38,7 @@ const BUDGET_VARIABLES: [(&str, &str); 2] = [
     ("DRAGOMAN_DRY_RUN", "dry_run"),
     ("DRAGOMAN_ALERT_WEBHOOK", "alert_webhook"),
 ];
+const LEDGER_VARIABLES: [(&str, &str); 1] = [("DRAGOMAN_RETENTION_DAYS", "retention_days")];
 
 pub(super) fn read(
     mut section: Section,
@@ -46,6 +49,8 @@ pub(super) fn read(
     strict(&section, &SETTINGS)?;
     let budgets = section.section("budgets")?;
     strict(&budgets, &BUDGETS)?;
+    let ledger = section.section("ledger")?;
+    strict(&ledger, &LEDGER)?;
     let mut section = overridden(section, &VARIABLES, reader);
     let server = Server {
         root_path: root_path(&mut section, reader)?,
@@ -64,6 +69,7 @@ pub(super) fn read(
             aliases,
             reader,
         )?,
+        retention_days: retention_days(overridden(ledger, &LEDGER_VARIABLES, reader), reader)?,
     };
     Ok((server, own))
 }
@@ -137,6 +143,21 @@ fn max_body_bytes(
         expected: "bytes, from 1 to 4294967295",
         found: bytes.to_string(),
     })
+}
+
+fn retention_days(
+    mut section: Section,
+    reader: &mut Reader<'_>,
+) -> Result<Option<u64>, ConfigError> {
+    let path = section.at("retention_days");
+    match section.count("retention_days", reader)? {
+        Some(0) => Err(ConfigError::Type {
+            path,
+            expected: "days, at least 1",
+            found: "0".to_owned(),
+        }),
+        days => Ok(days),
+    }
 }
 
 fn unknown_price(

@@ -309,3 +309,13 @@ fn azure_s_version_is_the_deployment_s_else_the_variable_s() {
         assert_eq!(deployment.defaults.get("api_version"), None);
     }
 }
+
+#[test]
+fn requests_are_kept_for_ever_unless_it_says_for_how_many_days() {
+    assert_eq!(loaded(&one("", "")).own.retention_days, None);
+    let text = one("", "dragoman: {ledger: {retention_days: 30}}");
+    assert_eq!(loaded(&text).own.retention_days, Some(30));
+    let config = with(&text, &[("DRAGOMAN_RETENTION_DAYS", "7")]).unwrap();
+    assert_eq!(config.own.retention_days, Some(7));
+    assert!(crate::report(&config).contains("7 days; sums for ever"));
+}
