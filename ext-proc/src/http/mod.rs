@@ -27,6 +27,7 @@ use crate::authority::Authority;
 use crate::ledger::{Ledger, LedgerWriter};
 use crate::live::Live;
 use crate::routing::Routing;
+use crate::store::KeyStore;
 use crate::xds::EnvoyStatus;
 
 pub use caller::{Caller, Master};
@@ -65,6 +66,21 @@ impl std::fmt::Debug for Api {
 
 /// The endpoints.
 pub fn app(api: Api) -> Router {
+    endpoints(api, None)
+}
+
+/// The endpoints, where keys, teams and users are known by name.
+pub fn app_with_keys(api: Api, keys: Arc<dyn KeyStore>) -> Router {
+    endpoints(api, Some(keys))
+}
+
+fn endpoints(api: Api, keys: Option<Arc<dyn KeyStore>>) -> Router {
+    let spending = spend::Spending {
+        live: Arc::clone(&api.live),
+        authority: Arc::clone(&api.authority),
+        ledger: Arc::clone(&api.ledger),
+        keys,
+    };
     Router::new()
         .route("/", get(page::page))
         .route("/v1/models", get(models::list))
@@ -79,11 +95,10 @@ pub fn app(api: Api) -> Router {
         .route("/health/liveness", get(health::liveliness))
         .route("/health/readiness", get(health::readiness))
         .route("/metrics", get(metrics::metrics))
-        .route("/spend/logs", get(spend::logs))
-        .route("/global/spend", get(spend::global))
         .method_not_allowed_fallback(error::method_not_allowed)
         .fallback(error::not_found)
         .with_state(api)
+        .merge(spend::routes(spending))
         .layer(from_fn(cors::cors))
 }
 
