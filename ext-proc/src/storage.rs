@@ -16,7 +16,7 @@ use crate::accounts::{
     self, Accounts, InProcess, JournalGuard, NAMESPACE, RedisAccounts, WaitOptions,
 };
 use crate::authority::Authority;
-use crate::ledger::{Ledger, LedgerWriter, SqliteLedger, WriterGuard, WriterOptions};
+use crate::ledger::{Ledger, LedgerWriter, SqlLedger, WriterGuard, WriterOptions};
 use crate::live::Live;
 use crate::state::StateFolder;
 use crate::store::{Database, KeyStore, SqlKeyStore, StoreAuthority};
@@ -29,7 +29,7 @@ const DRAIN: Duration = Duration::from_secs(3);
 /// Databases that several replicas share; the state folder where none is named.
 #[derive(Debug, clap::Args)]
 pub struct Databases {
-    /// PostgreSQL for keys: `postgres://…`.
+    /// PostgreSQL for keys and ledger: `postgres://…`.
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// Redis for budgets and limits: `redis://…`, `rediss://…`.
@@ -65,10 +65,11 @@ impl Storage {
         master_key: &str,
         stopped: watch::Receiver<bool>,
     ) -> anyhow::Result<(Self, StorageGuards)> {
-        let keys = keys(databases, state).await?;
+        let database = database(databases, state).await?;
+        let keys: Arc<dyn KeyStore> = Arc::new(SqlKeyStore::new(database.clone()));
         let authority = StoreAuthority::new(KeyHash::of(master_key), Arc::clone(&keys));
         let authority: Arc<dyn Authority> = Arc::new(authority);
-        let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&state.ledger()).await?);
+        let ledger: Arc<dyn Ledger> = Arc::new(SqlLedger::new(database));
         let (writer, ledger_guard) =
             LedgerWriter::start(Arc::clone(&ledger), WriterOptions::default());
         let past = LedgerPast::new(
@@ -123,12 +124,12 @@ impl StorageGuards {
     }
 }
 
-async fn keys(databases: &Databases, state: &StateFolder) -> anyhow::Result<Arc<dyn KeyStore>> {
-    let database = match &databases.database_url {
-        Some(url) => Database::postgres(url).await.context("DATABASE_URL")?,
-        None => Database::sqlite(&state.ledger()).await?,
-    };
-    Ok(Arc::new(SqlKeyStore::new(database)))
+/// Keys and ledger are in one database.
+async fn database(databases: &Databases, state: &StateFolder) -> anyhow::Result<Database> {
+    match &databases.database_url {
+        Some(url) => Database::postgres(url).await.context("DATABASE_URL"),
+        None => Ok(Database::sqlite(&state.ledger()).await?),
+    }
 }
 
 async fn accounts(
