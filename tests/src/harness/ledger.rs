@@ -3,14 +3,24 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use sqlx::{ConnectOptions, FromRow, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    ConnectOptions, Connection, FromRow, PgConnection,
+    postgres::PgRow,
+    sqlite::{SqliteConnectOptions, SqliteRow},
+};
 
 use super::eventually;
 
-/// The ledger of a service, in its state folder.
-#[derive(Debug)]
+/// The ledger of a service: in its state folder, or in PostgreSQL.
+#[derive(Debug, Clone)]
 pub struct Ledger {
-    state: PathBuf,
+    place: Place,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    Folder(PathBuf),
+    Postgres(String),
 }
 
 /// What the ledger holds of one request.
@@ -87,7 +97,14 @@ impl Ledger {
     /// The ledger of the service whose state folder this is.
     pub fn new(state: &Path) -> Self {
         Self {
-            state: state.to_owned(),
+            place: Place::Folder(state.to_owned()),
+        }
+    }
+
+    /// The ledger in PostgreSQL, as `DATABASE_URL` names it.
+    pub fn postgres(url: &str) -> Self {
+        Self {
+            place: Place::Postgres(url.to_owned()),
         }
     }
 
@@ -103,12 +120,9 @@ impl Ledger {
     /// When the ledger cannot be read.
     pub async fn attempts(&self, id: &str) -> Vec<AttemptRow> {
         self.request(id).await;
-        let mut connection = self.open().await.expect("the ledger opens");
-        sqlx::query_as("SELECT * FROM attempts WHERE request_id = ? ORDER BY attempt")
-            .bind(id)
-            .fetch_all(&mut connection)
-            .await
-            .expect("the attempts can be read")
+        let query = "SELECT * FROM attempts WHERE request_id = $1 ORDER BY attempt";
+        let rows = self.fetch(query, id).await;
+        rows.expect("the attempts can be read")
     }
 
     /// The rows of all requests for a model, oldest first.
@@ -116,38 +130,46 @@ impl Ledger {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn requests_for(&self, alias: &str) -> anyhow::Result<Vec<RequestRow>> {
-        let query = "SELECT * FROM requests WHERE alias = ? ORDER BY started_at, request_id";
-        let mut connection = self.open().await?;
-        Ok(sqlx::query_as(query)
-            .bind(alias)
-            .fetch_all(&mut connection)
-            .await?)
+        let query = "SELECT * FROM requests WHERE alias = $1 ORDER BY started_at, request_id";
+        self.fetch(query, alias).await
+    }
+
+    /// The rows of all requests with a key, by its hash.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn requests_of(&self, key_id: &str) -> anyhow::Result<Vec<RequestRow>> {
+        let query = "SELECT * FROM requests WHERE key_id = $1 ORDER BY started_at, request_id";
+        self.fetch(query, key_id).await
     }
 
     async fn find(&self, id: &str) -> anyhow::Result<Option<RequestRow>> {
-        let mut connection = self.open().await?;
-        Ok(
-            sqlx::query_as("SELECT * FROM requests WHERE request_id = ?")
-                .bind(id)
-                .fetch_optional(&mut connection)
-                .await?,
-        )
+        let query = "SELECT * FROM requests WHERE request_id = $1";
+        Ok(self.fetch(query, id).await?.pop())
     }
 
-    async fn open(&self) -> anyhow::Result<SqliteConnection> {
-        let file = self.file()?;
-        let options = SqliteConnectOptions::new().filename(file).read_only(true);
-        Ok(options.connect().await?)
+    async fn fetch<T>(&self, query: &'static str, value: &str) -> anyhow::Result<Vec<T>>
+    where
+        T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        match &self.place {
+            Place::Folder(folder) => {
+                let options = SqliteConnectOptions::new().filename(file(folder)?);
+                let mut connection = options.read_only(true).connect().await?;
+                let rows = sqlx::query_as(query).bind(value);
+                Ok(rows.fetch_all(&mut connection).await?)
+            }
+            Place::Postgres(url) => {
+                let mut connection = PgConnection::connect(url).await?;
+                let rows = sqlx::query_as(query).bind(value);
+                Ok(rows.fetch_all(&mut connection).await?)
+            }
+        }
     }
+}
 
-    fn file(&self) -> anyhow::Result<PathBuf> {
-        let files = std::fs::read_dir(&self.state)?.flatten();
-        let mut paths = files.map(|file| file.path());
-        paths
-            .find(|path| {
-                let extension = path.extension().and_then(|extension| extension.to_str());
-                matches!(extension, Some("db" | "sqlite" | "sqlite3"))
-            })
-            .with_context(|| format!("no database in {}", self.state.display()))
-    }
+fn file(folder: &Path) -> anyhow::Result<PathBuf> {
+    let file = folder.join("dragoman.sqlite");
+    let found = file.is_file().then_some(file);
+    found.with_context(|| format!("no database in {}", folder.display()))
 }

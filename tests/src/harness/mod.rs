@@ -18,6 +18,7 @@
 //!
 //! `cargo xtask test` builds everything and sets the variables that say where it is.
 
+mod admin;
 mod binaries;
 mod client;
 mod config;
@@ -25,6 +26,8 @@ mod events;
 mod ledger;
 mod ports;
 mod process;
+mod replicas;
+mod servers;
 mod stack;
 mod warden;
 
@@ -36,6 +39,7 @@ use std::{
 
 use tokio::{runtime::Runtime, sync::OnceCell};
 
+pub use admin::Key;
 pub use binaries::{dragoman, envoy, python, xtask};
 pub use client::{Client, Reply, Streamed};
 pub use config::Config;
@@ -43,6 +47,7 @@ pub use events::{Ending, Event};
 pub use ledger::{AttemptRow, Ledger, RequestRow};
 pub use ports::free_port;
 pub use process::Process;
+pub use servers::{Postgres, Redis};
 pub use stack::{MASTER_KEY, Setup, Stack};
 
 /// How long a test waits for what should come soon.

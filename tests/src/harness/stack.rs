@@ -13,12 +13,14 @@ use anyhow::{Context, bail};
 
 use super::{
     binaries, client::Client, config::Config, ledger::Ledger, ports::free_port, process::Process,
-    warden,
+    replicas, warden,
 };
 
 /// The master key in [`Config`]s.
 pub const MASTER_KEY: &str = "sk-test-master";
 
+/// Envoy's bootstrap, in the state folder.
+const BOOTSTRAP: &str = "envoy.json";
 /// How long both may take to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
@@ -30,6 +32,7 @@ pub struct Setup {
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
     state: Option<PathBuf>,
+    replicas: usize,
 }
 
 impl Setup {
@@ -46,6 +49,7 @@ impl Setup {
             environment: Vec::new(),
             arguments: Vec::new(),
             state: None,
+            replicas: 1,
         }
     }
 
@@ -77,7 +81,15 @@ impl Setup {
         self
     }
 
-    /// Starts both, and waits until a request would succeed.
+    /// So many services behind the one Envoy. They have the databases in common that the environment
+    /// names, and nothing else.
+    #[must_use]
+    pub fn replicas(mut self, replicas: usize) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// Starts all, and waits until a request would succeed.
     ///
     /// # Errors
     /// When one of them does not start; the message holds the end of its log.
@@ -104,6 +116,8 @@ pub struct Stack {
     // Envoy first: it stops before the service that it reports to.
     envoy: Option<Process>,
     service: Option<Process>,
+    /// The services besides the first.
+    others: Vec<Process>,
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -138,11 +152,18 @@ impl Stack {
             admin: free_port(),
             envoy: None,
             service: None,
+            others: Vec::new(),
             _temporary: temporary,
         };
         stack.write_config(&stack.setup.config.clone())?;
         let end = Instant::now() + START_LIMIT;
         stack.start_service(end).await?;
+        for number in 1..stack.setup.replicas {
+            let folder = stack.state.join(format!("replica-{number}"));
+            let replica = stack.spawn_service(&folder, end).await?;
+            stack.others.push(replica);
+            replicas::join(&stack.bootstrap(), &folder.join(BOOTSTRAP))?;
+        }
         stack.start_envoy()?;
         stack.wait_until_ready(end).await?;
         Ok(stack)
@@ -153,7 +174,7 @@ impl Stack {
     }
 
     fn bootstrap(&self) -> PathBuf {
-        self.state.join("envoy.json")
+        self.state.join(BOOTSTRAP)
     }
 
     /// Replaces the configuration file.
@@ -166,7 +187,15 @@ impl Stack {
     }
 
     async fn start_service(&mut self, end: Instant) -> anyhow::Result<()> {
-        let bootstrap = self.bootstrap();
+        let service = self.spawn_service(&self.state, end).await?;
+        self.service = Some(service);
+        Ok(())
+    }
+
+    /// A service with the state folder `state`.
+    async fn spawn_service(&self, state: &Path, end: Instant) -> anyhow::Result<Process> {
+        fs::create_dir_all(state)?;
+        let bootstrap = state.join(BOOTSTRAP);
         let _ = fs::remove_file(&bootstrap);
         let mut command = Command::new(binaries::dragoman());
         command
@@ -174,13 +203,13 @@ impl Stack {
             .arg("--config")
             .arg(self.config_file())
             .arg("--state")
-            .arg(&self.state)
+            .arg(state)
             .args(["--http", &self.http.to_string()])
             .args(["--https", &self.https.to_string()])
             .args(["--envoy-admin", &self.admin.to_string()])
             .args(&self.setup.arguments)
             .envs(self.setup.environment.iter().cloned());
-        let log = self.state.join("service.log");
+        let log = state.join("service.log");
         let mut service = Process::start("the service", &mut command, &log)?;
         while !bootstrap.is_file() {
             service.require_running()?;
@@ -189,8 +218,7 @@ impl Stack {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        self.service = Some(service);
-        Ok(())
+        Ok(service)
     }
 
     fn start_envoy(&mut self) -> anyhow::Result<()> {
@@ -237,7 +265,11 @@ impl Stack {
 
     /// The ledger.
     pub fn ledger(&self) -> Ledger {
-        Ledger::new(&self.state)
+        let environment = &self.setup.environment;
+        match environment.iter().find(|(name, _)| name == "DATABASE_URL") {
+            Some((_, url)) => Ledger::postgres(url),
+            None => Ledger::new(&self.state),
+        }
     }
 
     /// The service.
