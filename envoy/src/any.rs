@@ -10,12 +10,12 @@ use envoy_types::pb::envoy::config::core::v3::{
 };
 use envoy_types::pb::google::protobuf;
 use envoy_types::util::pack_any;
-use prost::{Message, Name};
+use prost::Name;
 
 use crate::SERVICE_GRPC_CLUSTER;
 
 /// `message` as a named extension.
-pub(crate) fn extension(name: &str, message: impl Name + Message) -> TypedExtensionConfig {
+pub(crate) fn extension(name: &str, message: impl Name) -> TypedExtensionConfig {
     TypedExtensionConfig {
         name: name.to_owned(),
         typed_config: Some(pack_any(message)),

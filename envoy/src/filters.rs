@@ -29,7 +29,7 @@ use envoy_types::pb::envoy::r#type::matcher::v3::{ListStringMatcher, StringMatch
 use envoy_types::pb::envoy::r#type::v3::{HttpStatus, StatusCode};
 use envoy_types::pb::google::protobuf::{BoolValue, StringValue};
 use envoy_types::util::pack_any;
-use prost::{Message, Name};
+use prost::Name;
 
 use crate::{FilterModule, Topology, Upstream, any, secret};
 
@@ -83,7 +83,7 @@ pub(crate) fn upstream(upstream: &Upstream, module: &FilterModule) -> Vec<HttpFi
     filters
 }
 
-fn filter(name: &str, config: impl Name + Message) -> HttpFilter {
+fn filter(name: &str, config: impl Name) -> HttpFilter {
     HttpFilter {
         name: name.to_owned(),
         config_type: Some(http_filter::ConfigType::TypedConfig(pack_any(config))),
@@ -114,7 +114,6 @@ fn wasm(root_id: &str, config: &FilterConfig, module: &FilterModule) -> HttpFilt
         "envoy.filters.http.wasm",
         Wasm {
             config: Some(plugin),
-            ..Wasm::default()
         },
     )
 }

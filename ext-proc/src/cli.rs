@@ -22,7 +22,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve Envoy: admission, control plane, ledger, and the endpoints that are not a provider's.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Explain a configuration: what was understood, where requests go, what is missing or ignored.
     Check {
         /// LiteLLM's config.yaml.

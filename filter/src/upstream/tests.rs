@@ -229,13 +229,7 @@ fn what_the_target_cannot_express_is_told_to_the_client_at_once() {
 
 #[test]
 fn a_stream_s_headers_wait_for_its_first_meaningful_event() {
-    let host = host(
-        1,
-        true,
-        &CHAT
-            .replace('}', "}")
-            .replacen("{", r#"{"stream":true,"#, 1),
-    );
+    let host = host(1, true, &CHAT.replacen("{", r#"{"stream":true,"#, 1));
     let mut upstream = Upstream::new(config(Dialect::OpenAi));
     send(&mut upstream, &host);
     let comment = ": ping\n\n";
