@@ -67,16 +67,16 @@ pub trait Ledger: Send + Sync + 'static {
     /// The sums per group of what `filter` selects; days in order, then the dearest first. A request
     /// with several tags counts in each of their groups, one without in none. Grouped by nothing
     /// there is exactly one sum.
-    async fn sums(
-        &self,
-        by: &[GroupBy],
-        filter: &RequestFilter,
-    ) -> Result<Vec<Sum>, LedgerError>;
+    async fn sums(&self, by: &[GroupBy], filter: &RequestFilter) -> Result<Vec<Sum>, LedgerError>;
 
     /// The sums over all requests that `filter` selects.
     async fn totals(&self, filter: &RequestFilter) -> Result<Totals, LedgerError> {
         let sums = self.sums(&[], filter).await?;
-        Ok(sums.into_iter().next().map(|sum| sum.totals).unwrap_or_default())
+        Ok(sums
+            .into_iter()
+            .next()
+            .map(|sum| sum.totals)
+            .unwrap_or_default())
     }
 
     /// Deletes at most `most` requests that began before `before_ms`, the oldest first, and says how

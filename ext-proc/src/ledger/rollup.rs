@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dragoman_proto::Usage;
 use sha2::{Digest, Sha256};
 
-use super::row::{MS_PER_DAY, clipped_tag, text};
+use super::row::{MS_PER_DAY, clipped_tag, nanos, text, units};
 use super::{LedgerError, RequestRow, State, Totals};
 use crate::database::{Named, OnConflict, Rows, Session, Value};
 
@@ -156,22 +156,21 @@ fn id(day: u64, group: &[String]) -> String {
 
 fn measured(row: &RequestRow) -> Measured {
     let usage = &row.charge.usage;
-    let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     [
         1,
         i64::from(row.state != State::Complete),
         i64::from(row.charge.cost.is_none()),
-        signed(usage.input_tokens),
-        signed(usage.cached_tokens),
-        signed(usage.cache_write_tokens),
-        signed(usage.audio_input_tokens),
-        signed(usage.output_tokens),
-        signed(usage.reasoning_tokens),
-        signed(usage.audio_output_tokens),
-        signed(usage.images),
-        signed(usage.audio_ms),
-        signed(usage.characters),
-        row.charge.cost.map_or(0, |cost| cost.to_i64()),
+        units(usage.input_tokens),
+        units(usage.cached_tokens),
+        units(usage.cache_write_tokens),
+        units(usage.audio_input_tokens),
+        units(usage.output_tokens),
+        units(usage.reasoning_tokens),
+        units(usage.audio_output_tokens),
+        units(usage.images),
+        units(usage.audio_ms),
+        units(usage.characters),
+        row.charge.cost.map_or(0, nanos),
     ]
 }
 

@@ -7,6 +7,11 @@ use super::{AttemptRow, Charge, Identity, LedgerError, RequestRow, State, Target
 use crate::database::{Named, Row, Value};
 
 pub(super) const MS_PER_DAY: u64 = 86_400_000;
+/// Of tokens, images … per request. Providers say how many there were; sums must hold what they say,
+/// whatever it is, because a row that cannot be written would hold up all that come after it.
+const MOST_UNITS: u64 = 1_000_000_000_000;
+/// Per request, for the same reason.
+const MOST_COST: NanoDollars = NanoDollars::dollars(10_000_000);
 /// In bytes.
 const LONGEST_TAG: usize = 512;
 
@@ -121,18 +126,36 @@ fn target_columns(target: &Target) -> [Named; 3] {
 fn charge_columns(charge: &Charge) -> [Named; 13] {
     let usage = &charge.usage;
     [
-        ("input_tokens", int(usage.input_tokens)),
-        ("cached_tokens", int(usage.cached_tokens)),
-        ("cache_write_tokens", int(usage.cache_write_tokens)),
-        ("audio_input_tokens", int(usage.audio_input_tokens)),
-        ("output_tokens", int(usage.output_tokens)),
-        ("reasoning_tokens", int(usage.reasoning_tokens)),
-        ("audio_output_tokens", int(usage.audio_output_tokens)),
-        ("images", int(usage.images)),
-        ("audio_ms", int(usage.audio_ms)),
-        ("characters", int(usage.characters)),
+        ("input_tokens", Value::Int(Some(units(usage.input_tokens)))),
+        (
+            "cached_tokens",
+            Value::Int(Some(units(usage.cached_tokens))),
+        ),
+        (
+            "cache_write_tokens",
+            Value::Int(Some(units(usage.cache_write_tokens))),
+        ),
+        (
+            "audio_input_tokens",
+            Value::Int(Some(units(usage.audio_input_tokens))),
+        ),
+        (
+            "output_tokens",
+            Value::Int(Some(units(usage.output_tokens))),
+        ),
+        (
+            "reasoning_tokens",
+            Value::Int(Some(units(usage.reasoning_tokens))),
+        ),
+        (
+            "audio_output_tokens",
+            Value::Int(Some(units(usage.audio_output_tokens))),
+        ),
+        ("images", Value::Int(Some(units(usage.images)))),
+        ("audio_ms", Value::Int(Some(units(usage.audio_ms)))),
+        ("characters", Value::Int(Some(units(usage.characters)))),
         ("usage_source", text(source_name(charge.source))),
-        ("cost_nanos", Value::Int(charge.cost.map(|c| c.to_i64()))),
+        ("cost_nanos", Value::Int(charge.cost.map(nanos))),
         (
             "price_version",
             optional_text(charge.price_version.as_deref()),
@@ -190,6 +213,16 @@ pub(crate) const fn source_name(source: UsageSource) -> &'static str {
 /// PostgreSQL has no NUL in texts; one in a client's `user` field must not hold a batch back.
 pub(super) fn text(value: &str) -> Value {
     Value::Text(Some(value.replace('\0', "")))
+}
+
+/// Units of usage as they are kept.
+pub(super) fn units(count: u64) -> i64 {
+    i64::try_from(count.min(MOST_UNITS)).unwrap_or(i64::MAX)
+}
+
+/// A cost as it is kept.
+pub(super) fn nanos(cost: NanoDollars) -> i64 {
+    cost.min(MOST_COST).to_i64()
 }
 
 /// A tag as it is counted by; `None` for one that says nothing. PostgreSQL refuses long ones in an

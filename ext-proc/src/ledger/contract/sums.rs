@@ -193,3 +193,18 @@ pub(crate) async fn sums_outlive_their_requests(ledger: &impl Ledger) {
     // Part of a day whose requests are forgotten is the whole day.
     assert_eq!(totals(ledger, &between(3, DAY)).await.requests, 2);
 }
+
+pub(crate) async fn absurd_numbers_of_a_provider_hold_nothing_up(ledger: &impl Ledger) {
+    let absurd = |id: &str| {
+        with(record(id, 5), |r| {
+            r.charge.usage.input_tokens = u64::MAX;
+            r.charge.usage.images = u64::MAX;
+            r.charge.cost = Some(NanoDollars::MAX);
+        })
+    };
+    keep(ledger, vec![absurd("a"), absurd("b")]).await;
+    keep(ledger, vec![absurd("c"), record("d", 5)]).await;
+    assert_eq!(totals(ledger, &everything()).await.requests, 4);
+    assert_eq!(totals(ledger, &between(3, DAY)).await.requests, 4);
+    assert_eq!(stored(ledger, "d").await, record("d", 5).request);
+}

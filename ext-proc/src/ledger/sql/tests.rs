@@ -58,6 +58,7 @@ behaviours! {
     without_spend_logs_a_request_still_counts_once,
     without_error_logs_failures_are_only_summed,
     sums_outlive_their_requests,
+    absurd_numbers_of_a_provider_hold_nothing_up,
 }
 
 struct Scratch {
