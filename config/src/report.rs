@@ -196,7 +196,10 @@ fn access(page: &mut Page, config: &Config) {
     };
     page.pair("ledger", ledger);
     if let Some(days) = config.own.retention_days {
-        page.pair("kept for", &format!("{}; sums for ever", counted_days(days)));
+        page.pair(
+            "kept for",
+            &format!("{}; sums for ever", counted_days(days)),
+        );
     }
     page.pair("largest body", &bytes(config.server.max_body_bytes));
     if !config.server.root_path.is_empty() {

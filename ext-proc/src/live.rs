@@ -115,7 +115,10 @@ impl Live {
     /// The retries that the deployments of `alias` ask for; the largest number counts.
     pub fn max_retries(&self, alias: &str) -> Option<u32> {
         let (_, group) = self.config.group(alias)?;
-        let served = group.deployments.iter().filter_map(|id| self.served(id.as_str()));
+        let served = group
+            .deployments
+            .iter()
+            .filter_map(|id| self.served(id.as_str()));
         served.filter_map(|served| served.max_retries).max()
     }
 

@@ -10,8 +10,8 @@ use clap::ValueEnum;
 use crate::build::FILTER_WASM;
 use crate::process::{output, run};
 use crate::progress::seconds;
-use crate::workspace::{Profile, Workspace};
-use crate::{compose, dependencies, envoy, readme, tidy, venv, wasm};
+use crate::workspace::{Profile, Workspace, on_path};
+use crate::{compose, dependencies, envoy, packages, readme, tidy, venv, wasm};
 
 /// The crate of the end-to-end tests.
 const END_TO_END: &str = "dragoman-tests";
@@ -48,6 +48,9 @@ pub(crate) fn test(workspace: &Workspace, only: Option<Part>) -> Result<()> {
     }
     if wanted(Part::Unit) || wanted(Part::E2e) {
         phases.run("compiling", || compile(workspace))?;
+    }
+    if wanted(Part::Unit) || wanted(Part::E2e) {
+        phases.run("PostgreSQL and Redis", databases)?;
     }
     if wanted(Part::Unit) {
         phases.run("unit and golden tests", || unit(workspace))?;
@@ -147,73 +150,72 @@ fn compile(workspace: &Workspace) -> Result<()> {
     ]))
 }
 
-fn unit(workspace: &Workspace) -> Result<()> {
-    let mut runner = Runner::new(workspace);
-    if runner.nextest {
-        let filter = format!("not package({END_TO_END}) or kind(lib) or kind(bin)");
-        runner.command.args(["--filterset", &filter]);
-    } else {
-        runner.command.args(["--lib", "--bins"]);
-        runner.targets(|package| package != END_TO_END)?;
+/// Debian's PostgreSQL and Redis, which the tests of stores start for themselves. Where they cannot
+/// be had, those tests say loudly that they are left out; in CI that is a failure.
+fn databases() -> Result<()> {
+    let missing = packages::missing(&["postgresql", "redis-server"]);
+    if missing.is_empty() || on_path("redis-server").is_some() && has_postgresql() {
+        return Ok(());
     }
-    run(&mut runner.command)
+    let installed = packages::install(&missing);
+    if std::env::var_os("CI").is_some() {
+        return installed;
+    }
+    if let Err(error) = installed {
+        eprintln!("WITHOUT POSTGRESQL AND REDIS: tests that need them are left out. {error:#}");
+    }
+    Ok(())
+}
+
+/// Debian keeps the server's programs out of the PATH.
+fn has_postgresql() -> bool {
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    on_path("postgres").is_some()
+        || versions
+            .map(|v| v.path())
+            .any(|v| v.join("bin/initdb").exists())
+}
+
+fn unit(workspace: &Workspace) -> Result<()> {
+    let mut tests = runner(workspace);
+    tests.args(["--lib", "--bins"]);
+    select(&mut tests, workspace, |package| package != END_TO_END)?;
+    run(&mut tests)
 }
 
 fn end_to_end(workspace: &Workspace, tools: &Tools) -> Result<()> {
-    let mut runner = Runner::new(workspace);
-    if runner.nextest {
-        let filter = format!("package({END_TO_END}) and kind(test)");
-        runner
-            .command
-            .args(["--filterset", &filter, "--no-tests", "fail"]);
-    } else {
-        runner.targets(|package| package == END_TO_END)?;
-    }
+    let mut tests = runner(workspace);
+    select(&mut tests, workspace, |package| package == END_TO_END)?;
     let binary = |name| workspace.binary(Profile::Dev, name);
-    run(runner
-        .command
+    run(tests
         .env("ENVOY_BIN", &tools.envoy)
         .env("DRAGOMAN_BIN", binary("dragoman"))
         .env("SCRIPTED_PROVIDER_BIN", binary("scripted-provider"))
         .env("DRAGOMAN_PYTHON", &tools.python))
 }
 
-/// cargo-nextest where there is one, else cargo's own.
-struct Runner<'a> {
-    workspace: &'a Workspace,
-    nextest: bool,
-    command: Command,
+/// Cargo's own runner: the tests of a file share an Envoy, which a process per test would start again
+/// and again.
+fn runner(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo();
+    command
+        .env(FILTER_WASM, workspace.wasm())
+        .args(["test", "--workspace", "--no-fail-fast"]);
+    command
 }
 
-impl<'a> Runner<'a> {
-    fn new(workspace: &'a Workspace) -> Self {
-        let mut probe = workspace.cargo();
-        probe.args(["nextest", "--version"]);
-        let nextest = output(&mut probe, Duration::from_secs(30)).is_ok();
-        let mut command = workspace.cargo();
-        command.env(FILTER_WASM, workspace.wasm());
-        if nextest {
-            command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
-        } else {
-            command.args(["test", "--workspace", "--no-fail-fast"]);
-        }
-        Self {
-            workspace,
-            nextest,
-            command,
+/// Names the integration tests of the packages that are `wanted`: for a selection of packages, cargo
+/// would compile their dependencies with other features again.
+fn select(tests: &mut Command, workspace: &Workspace, wanted: impl Fn(&str) -> bool) -> Result<()> {
+    for (package, target) in integration_tests(&workspace.root, workspace)? {
+        if wanted(&package) {
+            tests.args(["--test", &target]);
         }
     }
-
-    /// Names the integration tests of the packages that are `wanted`, for cargo's own runner: it
-    /// would compile other features for a selection of packages.
-    fn targets(&mut self, wanted: impl Fn(&str) -> bool) -> Result<()> {
-        for (package, target) in integration_tests(&self.workspace.root, self.workspace)? {
-            if wanted(&package) {
-                self.command.args(["--test", &target]);
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// (package, target) of each integration test in the workspace.

@@ -1,1 +1,1 @@
-
+//! What the edge accepts, refuses and counts.

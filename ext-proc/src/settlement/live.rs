@@ -52,8 +52,11 @@ impl Observer for RoutingObserver {
         for attempt in &record.attempts {
             let deployment = attempt.target.deployment.as_deref();
             if let (Some(deployment), Some(verdict)) = (deployment, verdict(attempt)) {
-                let latency = attempt.first_token_ms.filter(|_| verdict == Verdict::Success);
-                self.routing.record(&live, deployment, verdict, latency, now);
+                let latency = attempt
+                    .first_token_ms
+                    .filter(|_| verdict == Verdict::Success);
+                self.routing
+                    .record(&live, deployment, verdict, latency, now);
             }
         }
     }
@@ -106,7 +109,12 @@ mod tests {
     #[test]
     fn a_failure_is_told_with_the_provider_s_own_status() {
         let told = |status| verdict(&ended(State::Failed, status));
-        let failure = |status| Some(Verdict::Failure { status, retry_after_ms: None });
+        let failure = |status| {
+            Some(Verdict::Failure {
+                status,
+                retry_after_ms: None,
+            })
+        };
         assert_eq!(told(Some(401)), failure(Some(401)));
         assert_eq!(told(None), failure(None), "no connection");
         assert_eq!(told(Some(200)), failure(None), "an error inside a 200");

@@ -1,3 +1,5 @@
+//! Events, however their bytes arrive.
+
 use super::*;
 
 fn events(chunks: &[&[u8]]) -> Vec<(Option<String>, String)> {

@@ -1,3 +1,5 @@
+//! What a schema becomes for Gemini.
+
 use serde_json::json;
 
 use super::*;
