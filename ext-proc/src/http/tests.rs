@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::authority::AuthorityError;
-use crate::ledger::{SqliteLedger, WriterGuard, WriterOptions};
+use crate::ledger::{SqlLedger, WriterGuard, WriterOptions};
 
 const CONFIG: &str = "
 model_list:
@@ -66,7 +66,7 @@ impl Probe for OnlyD1 {
 
 pub(super) struct Scene {
     pub(super) api: Api,
-    pub(super) ledger: Arc<SqliteLedger>,
+    pub(super) ledger: Arc<SqlLedger>,
     _guard: WriterGuard,
     folder: tempfile::TempDir,
 }
@@ -74,7 +74,7 @@ pub(super) struct Scene {
 pub(super) async fn scene() -> Scene {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("dragoman.db");
-    let ledger = Arc::new(SqliteLedger::open(&file).await.unwrap());
+    let ledger = Arc::new(SqlLedger::open(&file).await.unwrap());
     let (writer, guard) = LedgerWriter::start(ledger.clone(), WriterOptions::default());
     let config = dragoman_config::load(CONFIG, &|_| None).unwrap();
     let live = Live::new(config, &Arc::new(PriceTable::bundled().unwrap())).unwrap();

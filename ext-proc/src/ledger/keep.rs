@@ -74,3 +74,34 @@ impl std::fmt::Debug for KeepRule {
         self.now().fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dragoman_policy::PriceTable;
+
+    use super::*;
+
+    fn live(general: &str) -> Live {
+        let text = format!(
+            "model_list: [{{model_name: m, litellm_params: {{model: gpt-4o}}}}]\n\
+             general_settings: {{{general}}}\n"
+        );
+        let config = dragoman_config::load(&text, &|_| None).unwrap();
+        Live::new(config, &Arc::new(PriceTable::bundled().unwrap())).unwrap()
+    }
+
+    #[test]
+    fn the_rule_follows_a_changed_configuration() {
+        let current = Arc::new(ArcSwap::from_pointee(live("")));
+        let rule = KeepRule::following(Arc::clone(&current));
+        assert_eq!(rule.now(), Keep::ALL);
+        current.store(Arc::new(live("disable_error_logs: true")));
+        let no_failures = Keep {
+            rows: true,
+            failures: false,
+        };
+        assert_eq!(rule.now(), no_failures);
+        current.store(Arc::new(live("disable_spend_logs: true")));
+        assert!(!rule.now().rows);
+    }
+}

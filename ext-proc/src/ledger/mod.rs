@@ -30,9 +30,6 @@ pub use writer::{LedgerWriter, Undrained, WriterGuard, WriterHealth, WriterOptio
 
 use crate::database::DatabaseError;
 
-/// The ledger of a single node.
-pub type SqliteLedger = SqlLedger;
-
 /// Why the ledger cannot answer.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {

@@ -10,7 +10,7 @@ use crate::accounts::contract::scene::{
     AT_ONCE, admit, balance, budget, charge, request, settlement,
 };
 use crate::ledger::contract::record;
-use crate::ledger::{Batch, SqliteLedger};
+use crate::ledger::{Batch, SqlLedger};
 
 const BEFORE: u64 = 1_763_600_000_000;
 
@@ -27,7 +27,7 @@ impl BudgetsOf for Always {
 #[tokio::test]
 async fn what_only_the_ledger_knows_is_charged_once() {
     let folder = tempfile::tempdir().unwrap();
-    let ledger = SqliteLedger::open(&folder.path().join("ledger.db"))
+    let ledger = SqlLedger::open(&folder.path().join("ledger.db"))
         .await
         .unwrap();
     let row = |id: &str, cost| {

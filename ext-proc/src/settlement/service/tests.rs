@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 
 use super::*;
-use crate::ledger::{Ledger, Record, SqliteLedger, State, WriterGuard, WriterOptions};
+use crate::ledger::{Ledger, Record, SqlLedger, State, WriterGuard, WriterOptions};
 use crate::settlement::fixture::{
     Prices, admission, common, entry, report, unadmitted, with_report, with_usage,
 };
@@ -31,7 +31,7 @@ impl Observer for Told {
 }
 
 struct Scene {
-    ledger: Arc<SqliteLedger>,
+    ledger: Arc<SqlLedger>,
     guard: WriterGuard,
     told: Arc<Told>,
     settlement: Settlement,
@@ -41,7 +41,7 @@ struct Scene {
 async fn scene() -> Scene {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("dragoman.db");
-    let ledger = Arc::new(SqliteLedger::open(&file).await.unwrap());
+    let ledger = Arc::new(SqlLedger::open(&file).await.unwrap());
     let (writer, guard) = LedgerWriter::start(ledger.clone(), WriterOptions::default());
     let told = Arc::new(Told::default());
     let settlement = Settlement::new(writer, Arc::new(Prices), told.clone());
