@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::rollup::{MEASURES, Table};
-use super::row::MS_PER_DAY;
+use super::row::{MS_PER_DAY, text};
 use super::{GroupBy, LedgerError, RequestFilter, Sum, Totals};
 use crate::database::{Database, Row, Sql};
 
@@ -131,7 +131,7 @@ async fn of_requests(
 pub(super) fn filtered(sql: Sql, filter: &RequestFilter) -> Sql {
     let mut sql = narrowed(sql, filter);
     if let Some(id) = &filter.request_id {
-        sql = sql.push(" AND requests.request_id = ").bind(id.as_str());
+        sql = sql.push(" AND requests.request_id = ").bind(text(id));
     }
     if let Some(from) = filter.from_ms {
         sql = sql.push(" AND started_at >= ").bind(from);
@@ -148,11 +148,7 @@ pub(super) fn filtered(sql: Sql, filter: &RequestFilter) -> Sql {
 fn narrowed(mut sql: Sql, filter: &RequestFilter) -> Sql {
     for (column, value) in filter.columns() {
         if let Some(value) = value {
-            sql = sql
-                .push(" AND ")
-                .push(column)
-                .push(" = ")
-                .bind(value.as_str());
+            sql = sql.push(" AND ").push(column).push(" = ").bind(text(value));
         }
     }
     sql

@@ -208,3 +208,30 @@ pub(crate) async fn absurd_numbers_of_a_provider_hold_nothing_up(ledger: &impl L
     assert_eq!(totals(ledger, &between(3, DAY)).await.requests, 4);
     assert_eq!(stored(ledger, "d").await, record("d", 5).request);
 }
+
+pub(crate) async fn no_text_of_a_client_is_an_error(ledger: &impl Ledger) {
+    let odd = "a\0'; DROP TABLE spend; --";
+    let kept = with(record("a", 5), |r| {
+        r.alias = odd.into();
+        r.identity.end_user = Some(odd.into());
+        r.tags = vec![odd.into(), String::new()];
+    });
+    keep(ledger, vec![kept]).await;
+    let filter = RequestFilter {
+        alias: Some(odd.into()),
+        ..everything()
+    };
+    let page = Page {
+        size: 9,
+        after: None,
+    };
+    assert_eq!(ledger.page(&filter, &page).await.unwrap().len(), 1);
+    assert_eq!(totals(ledger, &filter).await.requests, 1);
+    let nobody = RequestFilter {
+        request_id: Some(odd.into()),
+        ..everything()
+    };
+    assert_eq!(ledger.page(&nobody, &page).await.unwrap(), []);
+    let tags = ledger.sums(&[GroupBy::Tag], &everything()).await.unwrap();
+    assert_eq!(tags.len(), 1);
+}

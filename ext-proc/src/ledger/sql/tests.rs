@@ -59,6 +59,7 @@ behaviours! {
     without_error_logs_failures_are_only_summed,
     sums_outlive_their_requests,
     absurd_numbers_of_a_provider_hold_nothing_up,
+    no_text_of_a_client_is_an_error,
 }
 
 struct Scratch {
