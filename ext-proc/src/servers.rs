@@ -43,7 +43,8 @@ pub(crate) async fn run(
         guards,
         snapshots,
     } = parts;
-    let app = http::app(state.clone()).merge(manage::routes(Manage {
+    let endpoints = http::app_with_keys(state.clone(), Arc::clone(&storage.keys));
+    let app = endpoints.merge(manage::routes(Manage {
         authority: Arc::clone(&storage.authority),
         store: Arc::clone(&storage.keys),
         spend: Arc::new(LedgerSpend(Arc::clone(&storage.ledger))),

@@ -16,7 +16,7 @@ use crate::accounts::{
     self, Accounts, InProcess, JournalGuard, NAMESPACE, RedisAccounts, WaitOptions,
 };
 use crate::authority::Authority;
-use crate::ledger::{Ledger, LedgerWriter, SqlLedger, WriterGuard, WriterOptions};
+use crate::ledger::{self, KeepRule, Ledger, LedgerWriter, SqlLedger, WriterGuard, WriterOptions};
 use crate::live::Live;
 use crate::state::StateFolder;
 use crate::store::{Database, KeyStore, SqlKeyStore, StoreAuthority};
@@ -52,6 +52,7 @@ pub(crate) struct StorageGuards {
     ledger: WriterGuard,
     settler: SettlerGuard,
     sweep: JoinHandle<()>,
+    retention: JoinHandle<()>,
     journal: Option<JournalGuard>,
     alerts: Option<AlertsGuard>,
 }
@@ -65,13 +66,18 @@ impl Storage {
         master_key: &str,
         stopped: watch::Receiver<bool>,
     ) -> anyhow::Result<(Self, StorageGuards)> {
-        let database = database(databases, state).await?;
+        let url = databases.database_url.as_deref();
+        let database = Database::open(url, &state.ledger()).await;
+        let database = database.context("the database of keys and ledger")?;
         let keys: Arc<dyn KeyStore> = Arc::new(SqlKeyStore::new(database.clone()));
         let authority = StoreAuthority::new(KeyHash::of(master_key), Arc::clone(&keys));
         let authority: Arc<dyn Authority> = Arc::new(authority);
         let ledger: Arc<dyn Ledger> = Arc::new(SqlLedger::new(database));
-        let (writer, ledger_guard) =
-            LedgerWriter::start(Arc::clone(&ledger), WriterOptions::default());
+        let writing = WriterOptions {
+            keep: KeepRule::following(Arc::clone(&live)),
+            ..WriterOptions::default()
+        };
+        let (writer, ledger_guard) = LedgerWriter::start(Arc::clone(&ledger), writing);
         let past = LedgerPast::new(
             Arc::clone(&ledger),
             Arc::clone(&authority),
@@ -86,12 +92,18 @@ impl Storage {
         let sweep = accounts::sweep(
             Arc::clone(&accounts),
             move |unsettled| expired.expired(unsettled),
+            stopped.clone(),
+        );
+        let retention = ledger::retain(
+            Arc::clone(&ledger),
+            move || live.load().config.own.retention_days,
             stopped,
         );
         let guards = StorageGuards {
             ledger: ledger_guard,
             settler: settler_guard,
             sweep: tokio::spawn(sweep),
+            retention: tokio::spawn(retention),
             journal,
             alerts: alerts_guard,
         };
@@ -113,6 +125,7 @@ impl StorageGuards {
     /// Writes what was handed in, and ends; every user of the storage must be gone.
     pub(crate) async fn drain(self) -> anyhow::Result<()> {
         self.sweep.await?;
+        self.retention.await?;
         self.settler.drain(DRAIN).await;
         if let Some(journal) = self.journal {
             journal.drain().await;
@@ -121,14 +134,6 @@ impl StorageGuards {
             alerts.drain(DRAIN).await;
         }
         Ok(self.ledger.drain(LEDGER_DRAIN).await?)
-    }
-}
-
-/// Keys and ledger are in one database.
-async fn database(databases: &Databases, state: &StateFolder) -> anyhow::Result<Database> {
-    match &databases.database_url {
-        Some(url) => Database::postgres(url).await.context("DATABASE_URL"),
-        None => Ok(Database::sqlite(&state.ledger()).await?),
     }
 }
 
