@@ -1,0 +1,165 @@
+//! `kill -9` under load: of Redis, of PostgreSQL. Afterwards the ledger
+//! says what the provider says, keys work, and at no time was a key called wrong.
+
+use std::time::Duration;
+
+use dragoman_tests::{
+    harness::{
+        Config, Key, Load, Outcome, Postgres, Redis, Reply, Setup, Stack, eventually_within, run,
+    },
+    provider::ScriptedProvider,
+};
+use reqwest::Method;
+use serde_json::json;
+use tokio::time::sleep;
+
+/// Load before the blow, and after the recovery.
+const A_WHILE: Duration = Duration::from_millis(1500);
+/// How long a dependency may take to be used again.
+const RECOVERY: Duration = Duration::from_secs(30);
+
+fn config(provider: &ScriptedProvider) -> Config {
+    let price = json!({"input_cost_per_token": 0.000_001, "output_cost_per_token": 0.000_001});
+    Config::new()
+        .openai("m", provider, "gpt-x!delay-20!words-20!slow-20")
+        .with(price)
+        .set("router_settings", "timeout", json!(3))
+}
+
+struct Scene {
+    stack: Stack,
+    provider: ScriptedProvider,
+    key: Key,
+}
+
+impl Scene {
+    async fn start(prepare: impl FnOnce(Setup) -> Setup) -> Self {
+        let provider = ScriptedProvider::start().await.expect("a provider");
+        let setup = prepare(Setup::new(&config(&provider)));
+        let stack = setup.start().await.expect("a stack");
+        let key = stack.new_key(json!({"max_budget": 100})).await;
+        Self {
+            stack,
+            provider,
+            key,
+        }
+    }
+
+    fn load(&self) -> Load {
+        Load::start(&self.stack.holding(&self.key), "m", 12)
+    }
+
+    /// The key works again.
+    async fn recovered(&self) {
+        let client = self.stack.holding(&self.key);
+        eventually_within(RECOVERY, "the key works again", async || {
+            let request = client
+                .request(Method::POST, "/v1/chat/completions")
+                .json(&json!({"model": "m", "messages": [{"role": "user", "content": "back?"}]}));
+            let reply = request.send().await.ok()?;
+            (reply.status() == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// What the load has seen agrees with the ledger, and the ledger with the provider.
+    async fn accounts_agree(&self, load: Load) {
+        let seen = load.finish().await;
+        let complete: Vec<_> = seen
+            .iter()
+            .filter(|asked| asked.outcome == Outcome::Complete)
+            .collect();
+        assert!(
+            complete.len() > 20,
+            "there was hardly any load: {}",
+            complete.len()
+        );
+        let ledger = self.stack.ledger();
+        let rows = eventually_within(RECOVERY, "every complete request has its row", async || {
+            let rows = ledger.requests_of(&self.key.id).await.ok()?;
+            let has =
+                |id: &Option<String>| rows.iter().any(|row| Some(&row.request_id) == id.as_ref());
+            complete.iter().all(|asked| has(&asked.id)).then_some(rows)
+        });
+        let rows = rows.await;
+        for asked in complete {
+            let row = rows
+                .iter()
+                .find(|row| Some(&row.request_id) == asked.id.as_ref());
+            let row = row.expect("a row");
+            let counted = self.provider.usage_with(&asked.text);
+            let theirs = [counted.input_tokens, counted.output_tokens];
+            let theirs = theirs.map(|tokens| i64::try_from(tokens).expect("few tokens"));
+            assert_eq!([row.input_tokens, row.output_tokens], theirs, "{row:#?}");
+            assert_eq!(row.state, "complete", "{row:#?}");
+        }
+        for asked in seen.iter().filter(|asked| asked.outcome == Outcome::Broken) {
+            let row = rows
+                .iter()
+                .find(|row| Some(&row.request_id) == asked.id.as_ref());
+            if let Some(row) = row {
+                assert!(row.cost_nanos.is_some(), "{row:#?}");
+            }
+        }
+    }
+}
+
+/// Every answer that is an error is a 503 that names `dependency`.
+fn only_503_that_name(load: &Load, dependency: &str) {
+    for (status, text) in load.refusals() {
+        assert_eq!(status, 503, "{text}");
+        assert!(text.to_lowercase().contains(dependency), "{text}");
+    }
+}
+
+#[test]
+fn redis() {
+    run(async {
+        let Some(mut redis) = Redis::start().await.expect("Redis starts") else {
+            return;
+        };
+        let scene = Scene::start(|setup| setup.env("REDIS_URL", &redis.url())).await;
+        let load = scene.load();
+        sleep(A_WHILE).await;
+        redis.kill();
+        sleep(A_WHILE).await;
+        unavailable(&scene, &scene.key.secret, "redis").await;
+        redis.restart().await.expect("Redis starts again");
+        scene.recovered().await;
+        sleep(A_WHILE).await;
+        only_503_that_name(&load, "redis");
+        scene.accounts_agree(load).await;
+    });
+}
+
+#[test]
+fn postgresql() {
+    run(async {
+        let Some(mut postgres) = Postgres::start().await.expect("PostgreSQL starts") else {
+            return;
+        };
+        let scene = Scene::start(|setup| setup.env("DATABASE_URL", &postgres.url())).await;
+        let load = scene.load();
+        sleep(A_WHILE).await;
+        postgres.kill();
+        sleep(A_WHILE).await;
+        unavailable(&scene, "sk-not-seen-before", "postgresql").await;
+        postgres.restart().await.expect("PostgreSQL starts again");
+        scene.recovered().await;
+        sleep(A_WHILE).await;
+        only_503_that_name(&load, "postgresql");
+        scene.accounts_agree(load).await;
+        let client = scene.stack.client().clone().with_key("sk-not-seen-before");
+        client.hello("m").await.error(401, "authentication_error");
+    });
+}
+
+/// A request with `secret` is answered with a 503 that names `dependency`.
+async fn unavailable(scene: &Scene, secret: &str, dependency: &str) {
+    let client = scene.stack.client().clone().with_key(secret);
+    let reply: Reply = client.hello("m").await;
+    let error = reply.error(503, "service_unavailable_error");
+    let message = error["message"].as_str().unwrap_or_default().to_lowercase();
+    assert!(message.contains(dependency), "{message}");
+    assert_ne!(reply.header("retry-after"), "");
+}
