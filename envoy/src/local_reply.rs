@@ -38,7 +38,9 @@ enum Cause {
     Status(u32),
 }
 
-/// First match wins. Replies of our own filter and service match none of these, or say the same.
+/// First match wins. Replies of our own filter and service match none of these, or say the same. (So
+/// `URX` is not here: a provider's error that came without a body is the filter's reply after the
+/// last retry.)
 const MAPPINGS: &[(Cause, ErrorKind, &str)] = &[
     (
         Cause::Details("ext_proc"),
@@ -66,7 +68,7 @@ const MAPPINGS: &[(Cause, ErrorKind, &str)] = &[
         "the provider's answer broke off, or is not valid HTTP",
     ),
     (
-        Cause::Flags(&["UF", "UC", "UR", "LR", "URX", "UO", "OM"]),
+        Cause::Flags(&["UF", "UC", "UR", "LR", "UO", "OM"]),
         ErrorKind::Unavailable,
         "the provider cannot be reached, or closed the connection before it answered",
     ),
