@@ -12,6 +12,7 @@ mod local_reply;
 mod route;
 mod secret;
 mod snapshot;
+mod spool;
 mod topology;
 
 pub use bootstrap::bootstrap;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use dragoman_proto::names;
+use envoy_types::pb::envoy::config::accesslog::v3::AccessLog;
 use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
 use envoy_types::pb::envoy::config::core::v3::{
@@ -25,7 +26,7 @@ use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
 use envoy_types::pb::google::protobuf::{BoolValue, UInt32Value};
 use envoy_types::util::pack_any;
 
-use crate::{Topology, any, filters, local_reply, route, secret};
+use crate::{Topology, any, filters, local_reply, route, secret, spool};
 
 /// How long a client may take to send its headers.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(15);
@@ -86,7 +87,7 @@ fn manager(name: &str, topology: &Topology) -> HttpConnectionManager {
     HttpConnectionManager {
         stat_prefix: format!("dragoman.{name}"),
         http_filters: filters::edge(topology),
-        access_log: vec![any::access_log(names::REQUEST_LOG)],
+        access_log: access_logs(topology),
         local_reply_config: Some(local_reply::local_replies()),
         route_specifier: Some(RouteSpecifier::Rds(Rds {
             config_source: Some(any::ads()),
@@ -113,6 +114,12 @@ fn manager(name: &str, topology: &Topology) -> HttpConnectionManager {
         stream_idle_timeout: Some(any::duration(topology.idle_timeout)),
         ..HttpConnectionManager::default()
     }
+}
+
+fn access_logs(topology: &Topology) -> Vec<AccessLog> {
+    let in_file = topology.spool.as_deref().map(spool::spool);
+    let over_grpc = any::access_log(names::REQUEST_LOG);
+    std::iter::once(over_grpc).chain(in_file).collect()
 }
 
 fn https_socket() -> TransportSocket {

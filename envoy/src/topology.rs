@@ -23,6 +23,9 @@ pub struct Topology {
     pub max_body_bytes: u32,
     /// How long a stream may be silent before Envoy gives it up: longer than any attempt's timeout.
     pub idle_timeout: Duration,
+    /// The file for the log of requests, as Envoy sees it; its folder must be there. `None` for no
+    /// such log.
+    pub spool: Option<PathBuf>,
     /// The file of CA certificates that providers are verified against, as Envoy sees it.
     pub ca_file: PathBuf,
 }

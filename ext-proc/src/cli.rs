@@ -75,6 +75,11 @@ pub struct Serve {
     /// another container, mount one folder at the same path in both. Default: in the state folder.
     #[arg(long, value_name = "DIR", env = "DRAGOMAN_FILTER_DIR")]
     pub filter_dir: Option<PathBuf>,
+    /// Folder in which Envoy logs requests that the service then settles, should it have been away
+    /// when they ended; both write there. `off` for none. Default: in the state folder, but none where
+    /// --filter-dir says that Envoy does not see that.
+    #[arg(long, value_name = "DIR", env = "DRAGOMAN_SPOOL_DIR")]
+    pub spool_dir: Option<PathBuf>,
     /// Where the service reaches Envoy's HTTP listener, for `/health?probe=true`. Default: the address
     /// of --http on this machine.
     #[arg(long, value_name = "URL", env = "DRAGOMAN_ENVOY_URL")]

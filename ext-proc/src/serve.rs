@@ -1,6 +1,7 @@
 //! `dragoman serve`: loads, builds, serves, drains.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -46,6 +47,7 @@ async fn serve(options: &Serve) -> anyhow::Result<()> {
     let filter_dir = options.filter_dir.clone().unwrap_or_else(|| state.filter());
     let filter = filter_module::install(&filter_dir)?;
     let around = surroundings(options, &state, filter)?;
+    let spool = around.spool.clone();
     let prices = Arc::new(PriceTable::bundled()?);
     let live = Live::new(config, &prices)?;
     let routing = Arc::new(Routing::default());
@@ -82,6 +84,7 @@ async fn serve(options: &Serve) -> anyhow::Result<()> {
         storage,
         guards,
         snapshots,
+        spool,
     };
     let mut serving = tokio::spawn(servers::run(parts, grpc, http, stopped));
     tracing::info!("serving");
@@ -190,8 +193,22 @@ fn surroundings(
             http: place(&options.services.api, "api.sock")?,
         },
         filter,
+        spool: spool(options, state)?,
         ca_file: options.ca_file.clone(),
     })
+}
+
+/// Envoy's log of requests in a file, in a folder that is there.
+fn spool(options: &Serve, state: &StateFolder) -> anyhow::Result<Option<PathBuf>> {
+    let folder = match &options.spool_dir {
+        Some(folder) if folder.as_os_str() == "off" => return Ok(None),
+        Some(folder) => folder.clone(),
+        None if options.filter_dir.is_some() => return Ok(None),
+        None => state.spool(),
+    };
+    let made = std::fs::create_dir_all(&folder).and_then(|()| folder.canonicalize());
+    let folder = made.with_context(|| format!("the spool folder {}", folder.display()))?;
+    Ok(Some(folder.join("requests.log")))
 }
 
 async fn bind(address: &Address) -> anyhow::Result<Listener> {

@@ -1,5 +1,6 @@
 //! The two servers: gRPC for Envoy, HTTP for what the service answers itself.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::clock;
 use crate::http::manage::{self, LedgerSpend, Manage};
 use crate::http::{self, Api};
 use crate::listen::Listener;
-use crate::settlement::{LivePricing, RoutingObserver, Settlement};
+use crate::settlement::{LivePricing, RoutingObserver, Settlement, Spool};
 use crate::storage::{Storage, StorageGuards};
 use crate::xds::Ads;
 
@@ -28,6 +29,8 @@ pub(crate) struct Parts {
     pub(crate) storage: Storage,
     pub(crate) guards: StorageGuards,
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// Envoy's log of requests in a file.
+    pub(crate) spool: Option<PathBuf>,
 }
 
 /// Serves until `stopped`; then lets what is under way finish, and writes what was logged.
@@ -42,6 +45,7 @@ pub(crate) async fn run(
         storage,
         guards,
         snapshots,
+        spool,
     } = parts;
     let endpoints = http::app_with_keys(state.clone(), Arc::clone(&storage.keys));
     let app = endpoints.merge(manage::routes(Manage {
@@ -56,6 +60,7 @@ pub(crate) async fn run(
         storage,
         snapshots,
         grpc,
+        spool,
         stopped.clone(),
     ));
     serve_http(app, api, wait(stopped)).await?;
@@ -72,6 +77,7 @@ async fn serve_envoy(
     storage: Storage,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     listener: Listener,
+    spool: Option<PathBuf>,
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let Api {
@@ -90,12 +96,15 @@ async fn serve_envoy(
     );
     let pricing = Arc::new(LivePricing(Arc::clone(&live)));
     let observer = Arc::new((RoutingObserver { live, routing }, storage.settler));
+    let mut settlement = Settlement::new(writer, pricing, observer);
+    let spool = spool.map(|file| Spool::new(&file, &mut settlement, storage.ledger));
+    let spooling = spool.map(|spool| tokio::spawn(spool.run(stopped.clone())));
     let router = Server::builder()
         .add_service(ExternalProcessorServer::new(ExtProc::new(admitter)))
         .add_service(AggregatedDiscoveryServiceServer::new(Ads::new(
             snapshots, envoy,
         )))
-        .add_service(Settlement::new(writer, pricing, observer).into_service());
+        .add_service(settlement.into_service());
     let stop = wait(stopped.clone());
     let deadline = async {
         wait(stopped).await;
@@ -115,10 +124,14 @@ async fn serve_envoy(
             }
         }
     };
-    tokio::select! {
-        result = serving => Ok(result?),
+    let served = tokio::select! {
+        result = serving => result.map_err(Into::into),
         () = deadline => Ok(()),
+    };
+    if let Some(spooling) = spooling {
+        spooling.await?;
     }
+    served
 }
 
 async fn wait(mut stopped: watch::Receiver<bool>) {

@@ -47,6 +47,10 @@ impl StateFolder {
         self.0.join("filter")
     }
 
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.0.join("spool")
+    }
+
     pub(crate) fn master_key(&self) -> PathBuf {
         self.0.join("master_key")
     }

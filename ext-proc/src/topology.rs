@@ -18,6 +18,7 @@ pub(crate) struct Surroundings {
     pub(crate) listeners: Listeners,
     pub(crate) services: Services,
     pub(crate) filter: FilterModule,
+    pub(crate) spool: Option<PathBuf>,
     pub(crate) ca_file: PathBuf,
 }
 
@@ -36,6 +37,7 @@ pub(crate) fn topology(live: &Live, around: &Surroundings) -> Topology {
         root_path: config.server.root_path.clone(),
         max_body_bytes: u32::try_from(config.server.max_body_bytes).unwrap_or(u32::MAX),
         idle_timeout: longest_timeout(config) + IDLE_MARGIN,
+        spool: around.spool.clone(),
         ca_file: around.ca_file.clone(),
     }
 }

@@ -57,6 +57,7 @@ fn topology(upstreams: Vec<Upstream>) -> Topology {
         root_path: String::new(),
         max_body_bytes: 32 << 20,
         idle_timeout: Duration::from_secs(630),
+        spool: None,
         ca_file: "/etc/ssl/certs/ca-certificates.crt".into(),
     }
 }

@@ -7,11 +7,13 @@
 //! cost a tenth of a request.
 
 mod entry;
+mod line;
 mod live;
 mod measure;
 mod outcome;
 mod rows;
 mod service;
+mod spool;
 
 #[cfg(test)]
 mod fixture;
@@ -26,6 +28,7 @@ pub use live::{LivePricing, RoutingObserver};
 pub use measure::describe;
 pub use rows::rows;
 pub use service::Settlement;
+pub use spool::Spool;
 
 /// What deployments cost and who they are, in the configuration of the moment.
 pub trait Pricing: Send + Sync + 'static {

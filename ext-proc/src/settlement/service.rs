@@ -16,18 +16,22 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::entry::RequestEntry;
 use super::measure::{self, Measure};
+use super::spool::Seen;
 use super::{Observer, Pricing, rows};
 use crate::ledger::LedgerWriter;
 
 /// Envoy's batches are of 16 KiB by default and grow only when the service was away.
 const LARGEST_MESSAGE: usize = 64 << 20;
 
-/// Settles what Envoy logs.
+/// Settles what Envoy logs. Cheap to clone.
+#[derive(Clone)]
 pub struct Settlement {
-    ledger: LedgerWriter,
+    pub(super) ledger: LedgerWriter,
     pricing: Arc<dyn Pricing>,
     observer: Arc<dyn Observer>,
-    measure: Measure,
+    measure: Arc<Measure>,
+    /// What it settled, where a [`super::Spool`] wants to know.
+    pub(super) seen: Option<Arc<Seen>>,
 }
 
 impl Settlement {
@@ -41,7 +45,8 @@ impl Settlement {
             ledger,
             pricing,
             observer,
-            measure: Measure::default(),
+            measure: Arc::default(),
+            seen: None,
         }
     }
 
@@ -62,7 +67,8 @@ impl Settlement {
         Ok(())
     }
 
-    async fn request(&self, entry: &HttpAccessLogEntry) -> Result<(), Status> {
+    /// Settles one request, if it was admitted.
+    pub(super) async fn request(&self, entry: &HttpAccessLogEntry) -> Result<(), Status> {
         let entry = match RequestEntry::read(entry) {
             Ok(Some(entry)) => entry,
             Ok(None) => {
@@ -81,7 +87,11 @@ impl Settlement {
         self.ledger.record(record).await.map_err(|error| {
             tracing::error!(%error, "a request was settled and not recorded");
             Status::unavailable("the ledger is closed")
-        })
+        })?;
+        if let Some(seen) = &self.seen {
+            seen.note(&entry.admission.request_id);
+        }
+        Ok(())
     }
 }
 

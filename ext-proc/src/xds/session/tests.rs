@@ -24,6 +24,7 @@ fn snapshot(root_path: &str) -> Snapshot {
         root_path: root_path.into(),
         max_body_bytes: 1 << 20,
         idle_timeout: Duration::from_secs(60),
+        spool: None,
         ca_file: "/ca.crt".into(),
     })
 }
