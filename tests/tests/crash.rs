@@ -1,4 +1,4 @@
-//! `kill -9` under load: of Redis, of PostgreSQL. Afterwards the ledger
+//! `kill -9` under load: of the service, of Envoy, of Redis, of PostgreSQL. Afterwards the ledger
 //! says what the provider says, keys work, and at no time was a key called wrong.
 
 use std::time::Duration;
@@ -22,6 +22,8 @@ fn config(provider: &ScriptedProvider) -> Config {
     let price = json!({"input_cost_per_token": 0.000_001, "output_cost_per_token": 0.000_001});
     Config::new()
         .openai("m", provider, "gpt-x!delay-20!words-20!slow-20")
+        .with(price.clone())
+        .openai("hangs", provider, "gpt-x!stall")
         .with(price)
         .set("router_settings", "timeout", json!(3))
 }
@@ -110,6 +112,44 @@ fn only_503_that_name(load: &Load, dependency: &str) {
         assert_eq!(status, 503, "{text}");
         assert!(text.to_lowercase().contains(dependency), "{text}");
     }
+}
+
+#[test]
+fn the_service() {
+    run(async {
+        let mut scene = Scene::start(|setup| setup).await;
+        let load = scene.load();
+        sleep(A_WHILE).await;
+        scene.stack.service().kill();
+        sleep(A_WHILE).await;
+        scene
+            .stack
+            .restart_service()
+            .await
+            .expect("the service starts again");
+        scene.recovered().await;
+        sleep(A_WHILE).await;
+        only_503_that_name(&load, "dragoman");
+        scene.accounts_agree(load).await;
+    });
+}
+
+#[test]
+fn envoy() {
+    run(async {
+        let mut scene = Scene::start(|setup| setup).await;
+        let load = scene.load();
+        sleep(A_WHILE).await;
+        scene.stack.envoy().kill();
+        scene
+            .stack
+            .restart_envoy()
+            .await
+            .expect("Envoy starts again");
+        scene.recovered().await;
+        sleep(A_WHILE).await;
+        scene.accounts_agree(load).await;
+    });
 }
 
 #[test]

@@ -223,11 +223,12 @@ impl Stack {
 
     fn start_envoy(&mut self) -> anyhow::Result<()> {
         let mut command = Command::new(binaries::envoy());
-        command.arg("--config-path").arg(self.bootstrap()).args([
-            "--disable-hot-restart",
-            "--concurrency",
-            "2",
-        ]);
+        command
+            .arg("--config-path")
+            .arg(self.bootstrap())
+            .args(["--disable-hot-restart", "--concurrency", "2"])
+            // What it logs in a file is there at once, also when it is killed.
+            .args(["--file-flush-min-size-kb", "0"]);
         let log = self.state.join("envoy.log");
         self.envoy = Some(Process::start("Envoy", &mut command, &log)?);
         Ok(())
