@@ -1,6 +1,7 @@
 //! The task through which the ends of requests reach the accounts, off the request path.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dragoman_policy::budget::Crossing;
@@ -44,6 +45,8 @@ struct Worker {
     past: Arc<LedgerPast>,
     ledger: LedgerWriter,
     alerts: Option<Alerts>,
+    /// When the accounts could last not be used.
+    away_ms: AtomicU64,
 }
 
 impl Settler {
@@ -62,6 +65,7 @@ impl Settler {
             past,
             ledger,
             alerts,
+            away_ms: AtomicU64::new(0),
         };
         let task = tokio::spawn(async move {
             while let Some(job) = jobs.recv().await {
@@ -112,20 +116,25 @@ impl Worker {
 
     /// Settles, and tries again as long as the accounts cannot be used.
     async fn settle(&self, row: &RequestRow, settlement: &Settlement) {
-        loop {
-            match self.try_settle(row, settlement).await {
-                Ok(()) => return,
-                Err(_) => tokio::time::sleep(PAUSE).await,
-            }
+        while self.try_settle(row, settlement).await.is_err() {
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
+    /// Accounts that were away and come back without their memory begin with the ledger's sums. The
+    /// ledger has what ended before that, so it is not charged again.
     async fn try_settle(
         &self,
         row: &RequestRow,
         settlement: &Settlement,
     ) -> Result<(), AccountsError> {
-        let settled = match self.accounts.settle(settlement).await? {
+        let settled = self.accounts.settle(settlement).await;
+        if settled.is_err() {
+            self.away_ms.store(clock::now_ms(), Ordering::Relaxed);
+        }
+        let ended_before = settlement.now.0 <= self.away_ms.load(Ordering::Relaxed);
+        let settled = match settled? {
+            Settled::Unknown if ended_before => Settled::Already,
             Settled::Unknown => {
                 let budgets = self.past.budgets_of(row).await.map_err(|error| {
                     tracing::error!(%error, "a request's budgets cannot be found");
