@@ -106,6 +106,35 @@ impl Scene {
     }
 }
 
+/// A key without spending and this one, given as much more as its rows say it spent, have the same
+/// left: what is charged is what the ledger says, and nothing is held.
+async fn nothing_is_held(scene: &Scene) {
+    let stack = &scene.stack;
+    let fresh = stack.new_key(json!({"max_budget": 100})).await;
+    let expected = stack.holding(&fresh).left_after_probe("m").await;
+    let client = stack.holding(&scene.key);
+    let mut last = String::new();
+    for _ in 0..20 {
+        let rows = stack.ledger().requests_of(&scene.key.id).await;
+        let spent: i64 = rows
+            .expect("rows")
+            .iter()
+            .filter_map(|row| row.cost_nanos)
+            .sum();
+        let budget = 100_000_000_000 + spent;
+        let text = format!("{}.{:09}", budget / 1_000_000_000, budget % 1_000_000_000);
+        let dollars: serde_json::Value = serde_json::from_str(&text).expect("a number");
+        let update = json!({"key": scene.key.secret, "max_budget": dollars});
+        stack.manage("/key/update", update).await;
+        last = client.left_after_probe("m").await;
+        if last == expected {
+            return;
+        }
+        sleep(Duration::from_millis(700)).await;
+    }
+    panic!("{last} is left, not {expected}");
+}
+
 /// Every answer that is an error is a 503 that names `dependency`.
 fn only_503_that_name(load: &Load, dependency: &str) {
     for (status, text) in load.refusals() {
@@ -131,6 +160,7 @@ fn the_service() {
         sleep(A_WHILE).await;
         only_503_that_name(&load, "dragoman");
         scene.accounts_agree(load).await;
+        nothing_is_held(&scene).await;
     });
 }
 
@@ -169,6 +199,7 @@ fn redis() {
         sleep(A_WHILE).await;
         only_503_that_name(&load, "redis");
         scene.accounts_agree(load).await;
+        nothing_is_held(&scene).await;
     });
 }
 
@@ -189,6 +220,7 @@ fn postgresql() {
         sleep(A_WHILE).await;
         only_503_that_name(&load, "postgresql");
         scene.accounts_agree(load).await;
+        nothing_is_held(&scene).await;
         let client = scene.stack.client().clone().with_key("sk-not-seen-before");
         client.hello("m").await.error(401, "authentication_error");
     });
