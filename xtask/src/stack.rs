@@ -161,7 +161,9 @@ fn start_envoy(setup: &Setup<'_>, bootstrap: &Path) -> Result<Daemon> {
         .arg("--config-path")
         .arg(bootstrap)
         // Several may run on one machine.
-        .arg("--disable-hot-restart");
+        .arg("--disable-hot-restart")
+        // What it logs in a file is there at once, also when it is killed.
+        .args(["--file-flush-min-size-kb", "0"]);
     if let Some(workers) = setup.workers {
         command.args(["--concurrency", &workers.to_string()]);
     }
