@@ -148,6 +148,10 @@ impl Accounts for RedisAccounts {
         settlement: &Settlement,
         budgets: &[BudgetRef],
     ) -> Result<Settled, AccountsError> {
+        if budgets.is_empty() {
+            // no budget applied, so there is nothing to charge and nothing to remember
+            return Ok(Settled::Already);
+        }
         let own = budgets.iter().map(|b| Budget::new(b, settlement.now));
         let mut charge = Settle::new(settlement, REMEMBERED_MS);
         charge.budgets = own.collect();

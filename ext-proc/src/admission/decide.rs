@@ -173,6 +173,7 @@ impl Admitter {
         admitted.admission.reserved = true;
         let request = bill.request(live, &admitted.admission, &estimate, now);
         let granted = self.accounts.admit(request).await?;
+        note_trials(&granted);
         let downgrade = live
             .config
             .own
@@ -278,6 +279,17 @@ fn admitted(asking: &Asking<'_>, plan: &Plan) -> Admitted {
         },
         attempt_timeout,
         total_timeout,
+    }
+}
+
+/// Records what budgets on trial (`dragoman.budgets.dry_run`) would have refused.
+fn note_trials(granted: &Granted) {
+    for warning in &granted.warnings {
+        if let Warning::WouldRefuse(refused) = warning {
+            let scope = refused.account.scope.as_str();
+            metrics::counter!("dragoman_budget_would_refuse_total", "scope" => scope).increment(1);
+            tracing::info!(scope, id = %refused.account.id, "a budget on trial would have refused a request");
+        }
     }
 }
 
