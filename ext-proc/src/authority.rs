@@ -1,11 +1,11 @@
 //! Who may ask: from a credential to a principal.
 
 use dragoman_policy::keys::MASTER;
-use dragoman_policy::{Credential, KeyHash, Principal, Refusal};
+use dragoman_policy::{Credential, Principal, Refusal};
 use dragoman_proto::{ApiError, ErrorKind};
 use tonic::async_trait;
 
-/// Knows keys. The master key is one implementation; keys of a store are another.
+/// Knows keys: the master key, and those of a store.
 #[async_trait]
 pub trait Authority: Send + Sync + 'static {
     /// The principal behind `credential`.
@@ -60,52 +60,33 @@ impl From<AuthorityError> for ApiError {
     }
 }
 
-/// Knows the master key alone.
-#[derive(Debug)]
-pub struct MasterKey(KeyHash);
-
-impl MasterKey {
-    /// The master key is `secret`.
-    pub fn new(secret: &str) -> Self {
-        Self(KeyHash::of(secret))
-    }
-}
-
-#[async_trait]
-impl Authority for MasterKey {
-    async fn authenticate(&self, credential: &Credential) -> Result<Principal, AuthorityError> {
-        // hashes are compared, in constant time: neither length nor prefix of the key shows
-        if credential.hash() == self.0 {
-            Ok(Principal::master())
-        } else {
-            Err(Refusal::UnknownKey.into())
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod testing {
+    //! An authority for tests of what needs no store.
+
+    use dragoman_policy::KeyHash;
+
     use super::*;
 
-    fn credential(key: &str) -> Credential {
-        let header = format!("Bearer {key}");
-        Credential::from_headers(|name| (name == "authorization").then_some(header.as_str()))
-            .unwrap()
+    /// Knows the master key alone.
+    #[derive(Debug)]
+    pub(crate) struct MasterKey(KeyHash);
+
+    impl MasterKey {
+        /// The master key is `secret`.
+        pub(crate) fn new(secret: &str) -> Self {
+            Self(KeyHash::of(secret))
+        }
     }
 
-    #[tokio::test]
-    async fn only_the_master_key_itself_is_the_master_key() {
-        let authority = MasterKey::new("sk-master");
-        assert!(
-            authority
-                .authenticate(&credential("sk-master"))
-                .await
-                .unwrap()
-                .is_master
-        );
-        for key in ["sk-maste", "sk-master1", "SK-MASTER"] {
-            let refused = authority.authenticate(&credential(key)).await;
-            assert_eq!(refused, Err(Refusal::UnknownKey.into()), "{key}");
+    #[async_trait]
+    impl Authority for MasterKey {
+        async fn authenticate(&self, credential: &Credential) -> Result<Principal, AuthorityError> {
+            if credential.hash() == self.0 {
+                Ok(Principal::master())
+            } else {
+                Err(Refusal::UnknownKey.into())
+            }
         }
     }
 }

@@ -25,8 +25,6 @@ pub trait Host {
 
     /// All response headers, pseudo headers included.
     fn response_headers(&self) -> Vec<(String, Vec<u8>)>;
-    /// One response header; `None` also when it is not UTF-8.
-    fn response_header(&self, name: &str) -> Option<String>;
     /// Replaces all response headers, pseudo headers included.
     fn replace_response_headers(&self, headers: &[(&str, &str)]);
     /// The first `size` bytes of the response body at hand.

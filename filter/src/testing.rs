@@ -42,6 +42,10 @@ impl FakeHost {
         find(&self.request.borrow(), name)
     }
 
+    pub(crate) fn response_header(&self, name: &str) -> Option<String> {
+        find(&self.response.borrow(), name)
+    }
+
     pub(crate) fn header_names(&self) -> Vec<String> {
         self.request
             .borrow()
@@ -113,10 +117,6 @@ impl Host for FakeHost {
             .iter()
             .map(|(name, value)| (name.clone(), bytes(value)))
             .collect()
-    }
-
-    fn response_header(&self, name: &str) -> Option<String> {
-        find(&self.response.borrow(), name)
     }
 
     fn replace_response_headers(&self, headers: &[(&str, &str)]) {

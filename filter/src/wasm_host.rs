@@ -123,11 +123,6 @@ const fn action(flow: Flow) -> Action {
 /// Envoy, by the host calls of the stream whose callback is running.
 struct Envoy;
 
-fn header(map: MapType, name: &str) -> Option<String> {
-    let bytes = hostcalls::get_map_value_bytes(map, name).ok().flatten()?;
-    String::from_utf8(bytes).ok()
-}
-
 fn replace(map: MapType, headers: &[(&str, &str)]) {
     let headers = headers
         .iter()
@@ -170,10 +165,6 @@ impl Host for Envoy {
 
     fn response_headers(&self) -> Vec<(String, Vec<u8>)> {
         hostcalls::get_map_bytes(MapType::HttpResponseHeaders).unwrap_or_default()
-    }
-
-    fn response_header(&self, name: &str) -> Option<String> {
-        header(MapType::HttpResponseHeaders, name)
     }
 
     fn replace_response_headers(&self, headers: &[(&str, &str)]) {

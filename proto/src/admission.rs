@@ -1,5 +1,5 @@
 //! What the service answers about an admitted request, in dynamic metadata: the filter reads it at
-//! each attempt, and both access logs carry it back to the service.
+//! each attempt, and the access log carries it back to the service.
 
 use serde::{Deserialize, Serialize};
 

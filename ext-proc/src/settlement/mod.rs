@@ -65,9 +65,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
 }
 
 /// An observer that needs nothing.
+#[cfg(test)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoObserver;
 
+#[cfg(test)]
 impl Observer for NoObserver {
     fn request(&self, _: &Admission, _: &Record) {}
 }

@@ -159,14 +159,6 @@ pub enum NoPlan {
 }
 
 impl Plan {
-    /// The form that Envoy executes.
-    pub fn to_proto(&self) -> dragoman_proto::Plan {
-        let clusters = self.attempts.iter();
-        dragoman_proto::Plan {
-            clusters: clusters.map(|a| a.cluster.to_string()).collect(),
-        }
-    }
-
     /// The deployments' ids, each once, in order.
     pub fn deployments(&self) -> Vec<&Arc<str>> {
         let mut seen = Vec::new();

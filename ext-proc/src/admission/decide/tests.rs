@@ -7,7 +7,8 @@ use dragoman_proto::Overrides;
 
 use super::*;
 use crate::accounts::{InProcess, WaitOptions};
-use crate::authority::{AuthorityError, MasterKey, Unavailable};
+use crate::authority::testing::MasterKey;
+use crate::authority::{AuthorityError, Unavailable};
 
 const CONFIG: &str = "
 model_list:
