@@ -127,6 +127,7 @@ fn api(
         envoy: Arc::new(EnvoyStatus::default()),
         ledger: Arc::clone(&storage.ledger),
         writer: storage.writer.clone(),
+        accounts: Arc::clone(&storage.accounts),
         metrics: http::install()?,
         probe,
     })

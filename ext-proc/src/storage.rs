@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::accounting::{LedgerPast, Settler, SettlerGuard};
 use crate::accounts::alerts::{Alerts, AlertsGuard};
 use crate::accounts::{
-    self, Accounts, InProcess, JournalGuard, NAMESPACE, RedisAccounts, WaitOptions,
+    self, Accounts, InProcess, JournalGuard, NAMESPACE, Reconciler, RedisAccounts, WaitOptions,
 };
 use crate::authority::Authority;
 use crate::ledger::{self, KeepRule, Ledger, LedgerWriter, SqlLedger, WriterGuard, WriterOptions};
@@ -25,6 +25,11 @@ use crate::store::{Database, KeyStore, SqlKeyStore, StoreAuthority};
 const LEDGER_DRAIN: Duration = Duration::from_secs(10);
 /// How long accounts and alerts may take to end.
 const DRAIN: Duration = Duration::from_secs(3);
+
+/// Between attempts at a database that is not there yet; doubled after each.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+const KEYS_AND_LEDGER: &str = "the database of keys and ledger";
 
 /// Databases that several replicas share; the state folder where none is named.
 #[derive(Debug, clap::Args)]
@@ -49,6 +54,8 @@ pub(crate) struct Storage {
 
 /// The owners of its tasks.
 pub(crate) struct StorageGuards {
+    /// Waits for a database that was not there.
+    coming: Option<JoinHandle<()>>,
     ledger: WriterGuard,
     settler: SettlerGuard,
     sweep: JoinHandle<()>,
@@ -58,7 +65,8 @@ pub(crate) struct StorageGuards {
 }
 
 impl Storage {
-    /// Opens everything, and settles what an earlier process left open.
+    /// Opens everything, and settles what an earlier process left open. PostgreSQL and Redis may come
+    /// later: until then requests are refused, as they are when one of them goes away.
     pub(crate) async fn open(
         databases: &Databases,
         state: &StateFolder,
@@ -68,7 +76,8 @@ impl Storage {
     ) -> anyhow::Result<(Self, StorageGuards)> {
         let url = databases.database_url.as_deref();
         let database = Database::open(url, &state.ledger()).await;
-        let database = database.context("the database of keys and ledger")?;
+        let database = database.context(KEYS_AND_LEDGER)?;
+        let coming = coming(&database, stopped.clone()).await?;
         let keys: Arc<dyn KeyStore> = Arc::new(SqlKeyStore::new(database.clone()));
         let authority = StoreAuthority::new(KeyHash::of(master_key), Arc::clone(&keys));
         let authority: Arc<dyn Authority> = Arc::new(authority);
@@ -84,13 +93,27 @@ impl Storage {
             Arc::clone(&live),
         );
         let past = Arc::new(past);
-        let (accounts, journal) = accounts(databases, state, &past, &*ledger).await?;
+        let (accounts, journal) = accounts(databases, state, &past).await?;
         let (alerts, alerts_guard) = alerts(&live.load())?.unzip();
-        let (settler, settler_guard) =
-            Settler::start(Arc::clone(&accounts), past, writer.clone(), alerts);
+        let reconciler = Reconciler::new(
+            Arc::clone(&accounts),
+            Arc::clone(&ledger),
+            Arc::clone(&past) as _,
+            writer.clone(),
+        );
+        if let Err(error) = reconciler.remind().await {
+            tracing::warn!(%error, "budgets are compared with the ledger as soon as both are there");
+        }
+        let (settler, settler_guard) = Settler::start(
+            Arc::clone(&accounts),
+            past,
+            Arc::clone(&ledger),
+            writer.clone(),
+            alerts,
+        );
         let expired = settler.clone();
         let sweep = accounts::sweep(
-            Arc::clone(&accounts),
+            reconciler,
             move |unsettled| expired.expired(unsettled),
             stopped.clone(),
         );
@@ -100,6 +123,7 @@ impl Storage {
             stopped,
         );
         let guards = StorageGuards {
+            coming,
             ledger: ledger_guard,
             settler: settler_guard,
             sweep: tokio::spawn(sweep),
@@ -124,6 +148,9 @@ impl Storage {
 impl StorageGuards {
     /// Writes what was handed in, and ends; every user of the storage must be gone.
     pub(crate) async fn drain(self) -> anyhow::Result<()> {
+        if let Some(coming) = self.coming {
+            coming.await?;
+        }
         self.sweep.await?;
         self.retention.await?;
         self.settler.drain(DRAIN).await;
@@ -137,24 +164,56 @@ impl StorageGuards {
     }
 }
 
+/// Prepares `database`, or waits for it in a task when it is not there yet. What waiting does not mend
+/// is an error.
+async fn coming(
+    database: &Database,
+    stopped: watch::Receiver<bool>,
+) -> anyhow::Result<Option<JoinHandle<()>>> {
+    match database.prepare().await {
+        Ok(()) => Ok(None),
+        Err(error) if error.may_pass() => {
+            tracing::error!(%error, "requests are refused until it is there");
+            Ok(Some(tokio::spawn(wait_for(database.clone(), stopped))))
+        }
+        Err(error) => Err(error).context(KEYS_AND_LEDGER),
+    }
+}
+
+/// Prepares `database` however often it takes. A person may still put right by then what is wrong with
+/// it, so nothing ends here.
+async fn wait_for(database: Database, mut stopped: watch::Receiver<bool>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
+        match database.prepare().await {
+            Ok(()) => {
+                tracing::info!("{} is there now", database.name());
+                return;
+            }
+            Err(error) => tracing::error!(%error, "requests are refused until it is there"),
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
 async fn accounts(
     databases: &Databases,
     state: &StateFolder,
     past: &Arc<LedgerPast>,
-    ledger: &dyn Ledger,
 ) -> anyhow::Result<(Arc<dyn Accounts>, Option<JournalGuard>)> {
     let options = WaitOptions::default();
     if let Some(urls) = &databases.redis_url {
         let redis = RedisAccounts::open(urls, NAMESPACE, options, Arc::clone(past) as _);
-        return Ok((Arc::new(redis.context("REDIS_URL")?), None));
+        let redis = redis.context("REDIS_URL")?;
+        redis.check().await.context("REDIS_URL")?;
+        return Ok((Arc::new(redis), None));
     }
     let (memory, journal) =
         InProcess::journaled(options, Arc::clone(past) as _, &state.accounts()).await?;
-    let until = memory.journaled_until();
-    let found = accounts::reconcile(&memory, ledger, until, &**past).await?;
-    if found > 0 {
-        tracing::info!(found, "requests of the ledger were not yet accounted for");
-    }
     Ok((Arc::new(memory), Some(journal)))
 }
 

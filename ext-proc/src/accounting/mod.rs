@@ -2,6 +2,7 @@
 //! them.
 
 mod bill;
+mod lost;
 mod past;
 mod settler;
 

@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use dragoman_policy::budget::AccountWindow;
-use dragoman_policy::{BudgetRef, NanoDollars, UnixMillis};
+use dragoman_policy::{BudgetRef, UnixMillis};
 use tonic::async_trait;
 
 use super::bill;
-use crate::accounts::{BudgetsOf, Past, PastError};
+use crate::accounts::{BudgetsOf, Past, PastError, Spent};
 use crate::authority::Authority;
-use crate::http::manage::{LedgerSpend, Spend};
+use crate::http::manage::requests_of;
 use crate::ledger::{Ledger, RequestRow};
 use crate::live::Live;
 
 /// Reads the past from the ledger.
 pub struct LedgerPast {
-    spend: LedgerSpend,
+    ledger: Arc<dyn Ledger>,
     authority: Arc<dyn Authority>,
     live: Arc<ArcSwap<Live>>,
 }
@@ -29,7 +29,7 @@ impl LedgerPast {
         live: Arc<ArcSwap<Live>>,
     ) -> Self {
         Self {
-            spend: LedgerSpend(ledger),
+            ledger,
             authority,
             live,
         }
@@ -44,10 +44,16 @@ impl std::fmt::Debug for LedgerPast {
 
 #[async_trait]
 impl Past for LedgerPast {
-    async fn spent(&self, at: &AccountWindow) -> Result<NanoDollars, PastError> {
-        let spent = self.spend.of(std::slice::from_ref(at)).await;
-        let spent = spent.map_err(|error| PastError(Box::new(error)))?;
-        Ok(spent.first().copied().unwrap_or(NanoDollars::ZERO))
+    async fn spent(&self, at: &AccountWindow) -> Result<Spent, PastError> {
+        let Some(filter) = requests_of(at) else {
+            return Ok(Spent::default());
+        };
+        let standing = self.ledger.standing(&filter).await;
+        let standing = standing.map_err(|error| PastError(Box::new(error)))?;
+        Ok(Spent {
+            amount: standing.totals.cost,
+            position: standing.position,
+        })
     }
 }
 

@@ -1,24 +1,26 @@
-//! The task through which the ends of requests reach the accounts, off the request path.
+//! The tasks through which the ends of requests reach the accounts, off the request path.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dragoman_policy::budget::Crossing;
-use dragoman_policy::{AccountId, NanoDollars, Scope, UnixMillis};
+use dragoman_policy::{NanoDollars, UnixMillis};
 use dragoman_proto::{Admission, Usage, UsageSource};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::LedgerPast;
+use super::lost::Charger;
 use crate::accounts::alerts::{Alert, Alerts};
-use crate::accounts::{Accounts, AccountsError, BudgetsOf, Settled, Settlement, Unsettled};
+use crate::accounts::{Accounts, Settled, Settlement, Unsettled};
 use crate::clock;
-use crate::ledger::{Charge, Identity, LedgerWriter, Record, RequestRow, State, Target, Timing};
+use crate::ledger::{
+    Charge, Identity, Ledger, LedgerWriter, Record, RequestRow, State, Target, Timing,
+};
 use crate::settlement::Observer;
 
 /// Between tries while the accounts cannot be used.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 /// Hands the ends of requests to the accounts. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,53 +28,73 @@ pub struct Settler {
     queue: mpsc::UnboundedSender<Job>,
 }
 
-/// The owner of the task.
+/// The owner of the tasks.
 #[derive(Debug)]
 pub struct SettlerGuard {
-    task: JoinHandle<()>,
+    settling: JoinHandle<()>,
+    charging: JoinHandle<()>,
 }
 
 #[derive(Debug)]
 enum Job {
     /// A request ended.
-    Ended(Box<RequestRow>, Settlement),
+    Ended(Ended),
     /// Nobody said how a request ended.
     Expired(Unsettled),
 }
 
+/// A request that ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) row: Box<RequestRow>,
+    pub(super) settlement: Settlement,
+}
+
 struct Worker {
     accounts: Arc<dyn Accounts>,
-    past: Arc<LedgerPast>,
     ledger: LedgerWriter,
     alerts: Option<Alerts>,
-    /// When the accounts could last not be used.
-    away_ms: AtomicU64,
+    /// Where those go whose reservation is not known.
+    lost: mpsc::UnboundedSender<Ended>,
 }
 
 impl Settler {
-    /// Starts the task.
+    /// Starts the tasks. `recorded` is the ledger that `ledger` writes.
     pub fn start(
         accounts: Arc<dyn Accounts>,
         past: Arc<LedgerPast>,
+        recorded: Arc<dyn Ledger>,
         ledger: LedgerWriter,
         alerts: Option<Alerts>,
     ) -> (Self, SettlerGuard) {
         // unbounded, because the log of requests must not wait for accounts that are away: an entry
         // is small, and the ledger has it too
         let (queue, mut jobs) = mpsc::unbounded_channel();
+        let (lost, mut losses) = mpsc::unbounded_channel();
+        let charger = Charger {
+            accounts: Arc::clone(&accounts),
+            past,
+            recorded,
+            ledger: ledger.clone(),
+            alerts: alerts.clone(),
+        };
         let worker = Worker {
             accounts,
-            past,
             ledger,
             alerts,
-            away_ms: AtomicU64::new(0),
+            lost,
         };
-        let task = tokio::spawn(async move {
+        let settling = tokio::spawn(async move {
             while let Some(job) = jobs.recv().await {
                 worker.work(job).await;
             }
         });
-        (Self { queue }, SettlerGuard { task })
+        let charging = tokio::spawn(async move {
+            while let Some(ended) = losses.recv().await {
+                charger.charge(&ended).await;
+            }
+        });
+        (Self { queue }, SettlerGuard { settling, charging })
     }
 
     /// A reservation expired.
@@ -84,11 +106,10 @@ impl Settler {
 impl SettlerGuard {
     /// Settles what is queued, for at most `patience`; every [`Settler`] must be gone.
     pub async fn drain(mut self, patience: Duration) {
-        if tokio::time::timeout(patience, &mut self.task)
-            .await
-            .is_err()
-        {
-            self.task.abort();
+        let ending = futures::future::join(&mut self.settling, &mut self.charging);
+        if tokio::time::timeout(patience, ending).await.is_err() {
+            self.settling.abort();
+            self.charging.abort();
             tracing::warn!("some requests were not settled; they are after the next start");
         }
     }
@@ -97,11 +118,11 @@ impl SettlerGuard {
 impl Observer for Settler {
     fn request(&self, admission: &Admission, record: &Record) {
         if admission.reserved {
-            let job = Job::Ended(
-                Box::new(record.request.clone()),
-                settlement(admission, record),
-            );
-            let _ = self.queue.send(job);
+            let now = UnixMillis(clock::now_ms());
+            let _ = self.queue.send(Job::Ended(Ended {
+                row: Box::new(record.request.clone()),
+                settlement: Settlement::of(&record.request, &record.attempts, now),
+            }));
         }
     }
 }
@@ -109,52 +130,24 @@ impl Observer for Settler {
 impl Worker {
     async fn work(&self, job: Job) {
         match job {
-            Job::Ended(row, settlement) => self.settle(&row, &settlement).await,
+            Job::Ended(ended) => self.settle(ended).await,
             Job::Expired(unsettled) => self.record(unsettled).await,
         }
     }
 
     /// Settles, and tries again as long as the accounts cannot be used.
-    async fn settle(&self, row: &RequestRow, settlement: &Settlement) {
-        while self.try_settle(row, settlement).await.is_err() {
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    /// Accounts that were away and come back without their memory begin with the ledger's sums. The
-    /// ledger has what ended before that, so it is not charged again.
-    async fn try_settle(
-        &self,
-        row: &RequestRow,
-        settlement: &Settlement,
-    ) -> Result<(), AccountsError> {
-        let settled = self.accounts.settle(settlement).await;
-        if settled.is_err() {
-            self.away_ms.store(clock::now_ms(), Ordering::Relaxed);
-        }
-        let ended_before = settlement.now.0 <= self.away_ms.load(Ordering::Relaxed);
-        let settled = match settled? {
-            Settled::Unknown if ended_before => Settled::Already,
-            Settled::Unknown => {
-                let budgets = self.past.budgets_of(row).await.map_err(|error| {
-                    tracing::error!(%error, "a request's budgets cannot be found");
-                    AccountsError::Unavailable { dependency: "keys" }
-                })?;
-                self.accounts.charge(settlement, &budgets).await?
+    async fn settle(&self, ended: Ended) {
+        let settled = loop {
+            match self.accounts.settle(&ended.settlement).await {
+                Ok(settled) => break settled,
+                Err(_) => tokio::time::sleep(PAUSE).await,
             }
-            known => known,
         };
-        if let Settled::Charged(charge) = settled {
-            self.alert(charge.crossed);
-        }
-        Ok(())
-    }
-
-    fn alert(&self, crossed: Vec<Crossing>) {
-        if let Some(alerts) = &self.alerts {
-            crossed
-                .into_iter()
-                .for_each(|crossing| alerts.send(Alert::crossed(crossing, None)));
+        match settled {
+            Settled::Charged(charge) => alert(self.alerts.as_ref(), charge.crossed),
+            Settled::Already => {}
+            // A closed queue says that the service ends; the next start finds it in the ledger.
+            Settled::Unknown => drop(self.lost.send(ended)),
         }
     }
 
@@ -166,41 +159,16 @@ impl Worker {
                 tracing::error!("an unsettled request is not recorded");
             }
         }
-        self.alert(unsettled.crossed);
+        alert(self.alerts.as_ref(), unsettled.crossed);
     }
 }
 
-fn settlement(admission: &Admission, record: &Record) -> Settlement {
-    let row = &record.request;
-    let mut shares: Vec<(AccountId, NanoDollars)> = Vec::new();
-    for attempt in &record.attempts {
-        let Some(cost) = attempt.charge.cost else {
-            continue;
-        };
-        let target = &attempt.target;
-        let of = [
-            (Scope::Provider, &target.provider),
-            (Scope::Deployment, &target.deployment),
-        ];
-        let accounts = of
+/// Tells of soft limits that were crossed.
+pub(super) fn alert(alerts: Option<&Alerts>, crossed: Vec<Crossing>) {
+    if let Some(alerts) = alerts {
+        crossed
             .into_iter()
-            .filter_map(|(scope, id)| Some(AccountId::new(scope, id.as_deref()?)));
-        shares.extend(accounts.map(|account| (account, cost)));
-    }
-    let usage = &row.charge.usage;
-    Settlement {
-        request_id: Arc::from(admission.request_id.as_str()),
-        model: Arc::from(admission.alias.as_str()),
-        cost: row.charge.cost,
-        shares,
-        tokens: usage.input_tokens.saturating_add(usage.output_tokens),
-        output_tokens: if row.state == State::Complete {
-            usage.output_tokens
-        } else {
-            0
-        },
-        recorded: false,
-        now: UnixMillis(clock::now_ms()),
+            .for_each(|crossing| alerts.send(Alert::crossed(crossing, None)));
     }
 }
 

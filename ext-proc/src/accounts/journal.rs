@@ -8,8 +8,8 @@
 //! - A reservation is lost: the request goes on in Envoy, and its report finds no reservation.
 //!   Settling says [`Settled::Unknown`], and [`Accounts::charge`] charges it then.
 //! - A settlement is lost: the reservation is there again, and holds its money until it is settled
-//!   from the ledger ([`reconcile`]) or expires and is charged in full.
-//! - Both are lost: the ledger's row is newer than [`InProcess::journaled_until`], and [`reconcile`]
+//!   from the ledger ([`Reconciler`]) or expires and is charged in full.
+//! - Both are lost: the ledger's row is newer than the journal, and [`Reconciler`]
 //!   charges it.
 //! - A release is lost: the reservation expires and is charged though nothing was sent.
 //!
@@ -22,8 +22,7 @@
 //!
 //! [`Settled::Unknown`]: super::Settled::Unknown
 //! [`Accounts::charge`]: super::Accounts::charge
-//! [`reconcile`]: super::reconcile
-//! [`InProcess::journaled_until`]: super::InProcess::journaled_until
+//! [`Reconciler`]: super::Reconciler
 
 use std::path::Path;
 use std::sync::Arc;

@@ -31,7 +31,8 @@ pub struct InProcess {
     line: Line,
     past: Arc<dyn Past>,
     journal: Option<JournalWriter>,
-    journaled_until: UnixMillis,
+    /// Since when the journal may lack what the ledger has; `None` once that is taken up.
+    forgetful_since: Mutex<Option<UnixMillis>>,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +41,9 @@ struct State {
     limits: Limits,
     settled: SettledIds,
     usual: UsualOutput,
+    /// Up to which record of the ledger accounts began with its sums. Those out of the journal began
+    /// before all that it can have lost.
+    positions: HashMap<AccountWindow, u64>,
     journal: Option<JournalWriter>,
     /// [`AdmitRequest::memo`] of what is not settled.
     memos: HashMap<Arc<str>, Arc<str>>,
@@ -62,12 +66,27 @@ impl InProcess {
             line: Line::new(options, None),
             past,
             journal: None,
-            journaled_until: UnixMillis::default(),
+            forgetful_since: Mutex::default(),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forgetful(&self) -> MutexGuard<'_, Option<UnixMillis>> {
+        self.forgetful_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody passes before the ledger was asked what the journal lost.
+    fn require_memory(&self) -> Result<(), AccountsError> {
+        if self.forgetful().is_none() {
+            return Ok(());
+        }
+        let missing = "it was not asked what the journal of accounts lacks";
+        Err(AccountsError::unavailable("ledger", &missing))
     }
 
     /// Brings budgets that are new here up to what was spent before.
@@ -82,7 +101,8 @@ impl InProcess {
             let spent = spent.map_err(|error| AccountsError::unavailable("ledger", &error))?;
             let mut state = self.lock();
             if !state.budgets.knows(&budget.at()) {
-                state.budgets.restore_spent(budget, spent);
+                state.budgets.restore_spent(budget, spent.amount);
+                state.positions.insert(budget.at(), spent.position);
                 state.note_sheets(&[budget.at()]);
             }
         }
@@ -105,6 +125,7 @@ impl Accounts for InProcess {
                 &"it cannot be written",
             ));
         }
+        self.require_memory()?;
         self.meet(&request.budgets).await?;
         self.line.admit(self, &request).await
     }
@@ -118,12 +139,11 @@ impl Accounts for InProcess {
     async fn charge(
         &self,
         settlement: &Settlement,
+        position: u64,
         budgets: &[BudgetRef],
     ) -> Result<Settled, AccountsError> {
-        if !settlement.recorded {
-            self.meet(budgets).await?;
-        }
-        let settled = self.lock().charge(settlement, budgets);
+        self.meet(budgets).await?;
+        let settled = self.lock().charge(settlement, position, budgets);
         self.line.stir();
         Ok(settled)
     }
@@ -138,6 +158,18 @@ impl Accounts for InProcess {
         let expired = self.lock().expire(now);
         self.line.stir();
         Ok(expired)
+    }
+
+    async fn outstanding(&self, now: UnixMillis) -> Result<Vec<Arc<str>>, AccountsError> {
+        Ok(self.lock().budgets.due(now).cloned().collect())
+    }
+
+    async fn forgetful_since(&self) -> Result<Option<UnixMillis>, AccountsError> {
+        Ok(*self.forgetful())
+    }
+
+    fn reminded(&self) {
+        *self.forgetful() = None;
     }
 
     async fn balance(&self, at: &AccountWindow) -> Result<Balance, AccountsError> {
@@ -164,6 +196,7 @@ impl Accounts for InProcess {
     }
 
     async fn health(&self) -> Result<(), AccountsError> {
+        self.require_memory()?;
         let failing = self.journal.as_ref().is_some_and(JournalWriter::is_failing);
         let dependency = "journal";
         if failing {
@@ -254,15 +287,16 @@ impl State {
         }
     }
 
-    fn charge(&mut self, settlement: &Settlement, budgets: &[BudgetRef]) -> Settled {
+    fn charge(&mut self, settlement: &Settlement, position: u64, budgets: &[BudgetRef]) -> Settled {
         match self.settle(settlement) {
             Settled::Unknown => {}
             known => return known,
         }
         // What a request of unknown cost held is not known either.
         let cost = |account: &AccountId| settlement.cost_of(account, NanoDollars::ZERO);
-        let known = |budget: &&BudgetRef| self.budgets.knows(&budget.at());
-        let budgets: Vec<BudgetRef> = budgets.iter().filter(known).cloned().collect();
+        let began = |at| self.positions.get(&at).copied().unwrap_or_default();
+        let lacks = |budget: &&BudgetRef| began(budget.at()) < position;
+        let budgets: Vec<BudgetRef> = budgets.iter().filter(lacks).cloned().collect();
         let charge: Charge = self.budgets.charge(&budgets, cost);
         self.ended(settlement, &charge.accounts);
         self.note_sheets(&charge.accounts);
@@ -304,6 +338,7 @@ impl State {
             self.note_sheets(&expired.accounts);
         }
         self.budgets.forget_ended(now);
+        self.positions.retain(|at, _| self.budgets.knows(at));
         self.limits.forget_idle(now);
         let unsettled = |expired: budget::Expired| Unsettled {
             memo: self.memos.remove(&expired.request_id).unwrap_or_default(),

@@ -16,6 +16,7 @@ mod line;
 mod memory;
 mod reconcile;
 mod redis;
+mod settlement;
 mod sweep;
 mod usual;
 
@@ -25,9 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use dragoman_policy::budget::{AccountWindow, Balance, BudgetState, Charge, Crossing, Refused};
 use dragoman_policy::limits::{RateLimits, TokenEstimate};
-use dragoman_policy::{
-    AccountId, BudgetRef, LimitRef, NanoDollars, Quote, Refusal, Scope, UnixMillis,
-};
+use dragoman_policy::{AccountId, BudgetRef, LimitRef, NanoDollars, Quote, Refusal, UnixMillis};
 use dragoman_proto::{ApiError, ErrorKind};
 use tonic::async_trait;
 
@@ -36,8 +35,9 @@ use crate::clock;
 pub use journal::{JournalError, JournalGuard};
 pub use line::WaitOptions;
 pub use memory::InProcess;
-pub use reconcile::{BudgetsOf, ReconcileError, reconcile};
+pub use reconcile::{BudgetsOf, ReconcileError, Reconciler};
 pub use redis::{NAMESPACE, RedisAccounts};
+pub use settlement::Settlement;
 pub use sweep::sweep;
 
 /// A dependency that is away fails every request; the log needs it less often.
@@ -55,10 +55,13 @@ pub trait Accounts: Send + Sync + 'static {
     async fn settle(&self, settlement: &Settlement) -> Result<Settled, AccountsError>;
 
     /// Charges a request whose reservation is not known ([`Settled::Unknown`]): it was lost in a
-    /// crash. `budgets` are those that applied when it was admitted. Once per request id.
+    /// crash. It is in the ledger at `position`; accounts that began with a [`Past`] up to there or
+    /// beyond have it already. `budgets` are those that applied when it was admitted. Once per
+    /// request id.
     async fn charge(
         &self,
         settlement: &Settlement,
+        position: u64,
         budgets: &[BudgetRef],
     ) -> Result<Settled, AccountsError>;
 
@@ -68,6 +71,16 @@ pub trait Accounts: Send + Sync + 'static {
     /// Charges in full what nobody settled by `now`, and gives its slots back. Each expired
     /// reservation is returned once, to one caller, for an `unsettled` row of the ledger.
     async fn expire(&self, now: UnixMillis) -> Result<Vec<Unsettled>, AccountsError>;
+
+    /// Whose reservations [`Accounts::expire`] would end by `now`, or correct no more.
+    async fn outstanding(&self, now: UnixMillis) -> Result<Vec<Arc<str>>, AccountsError>;
+
+    /// Since when something may be forgotten that the ledger knows: after a start, or when the
+    /// memory behind is another than before. `None` after [`Accounts::reminded`].
+    async fn forgetful_since(&self) -> Result<Option<UnixMillis>, AccountsError>;
+
+    /// What was forgotten is taken up from the ledger.
+    fn reminded(&self);
 
     /// What is spent and reserved.
     async fn balance(&self, at: &AccountWindow) -> Result<Balance, AccountsError>;
@@ -87,7 +100,16 @@ pub trait Accounts: Send + Sync + 'static {
 #[async_trait]
 pub trait Past: Send + Sync + 'static {
     /// What is already spent of an account in a window.
-    async fn spent(&self, at: &AccountWindow) -> Result<NanoDollars, PastError>;
+    async fn spent(&self, at: &AccountWindow) -> Result<Spent, PastError>;
+}
+
+/// What was spent, and which requests are in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// The sum.
+    pub amount: NanoDollars,
+    /// Requests that the ledger recorded up to this position are in it, and none behind it.
+    pub position: u64,
 }
 
 /// The past cannot be read, and a budget cannot be trusted without it.
@@ -101,8 +123,8 @@ pub struct NoPast;
 
 #[async_trait]
 impl Past for NoPast {
-    async fn spent(&self, _: &AccountWindow) -> Result<NanoDollars, PastError> {
-        Ok(NanoDollars::ZERO)
+    async fn spent(&self, _: &AccountWindow) -> Result<Spent, PastError> {
+        Ok(Spent::default())
     }
 }
 
@@ -158,42 +180,6 @@ pub enum Warning {
     WouldRefuse(Refused),
     /// So much of a budget was committed before this request that a cheaper model is to be used.
     Downgrade(AccountId),
-}
-
-/// What a request did cost and use.
-#[derive(Debug, Clone)]
-pub struct Settlement {
-    /// Whose.
-    pub request_id: Arc<str>,
-    /// The model as the client named it.
-    pub model: Arc<str>,
-    /// The cost of all attempts; `None` when it is not known: then all that is held is charged.
-    pub cost: Option<NanoDollars>,
-    /// The parts of it that single providers and deployments answered for. Their accounts are
-    /// charged nothing else, all other accounts the whole cost.
-    pub shares: Vec<(AccountId, NanoDollars)>,
-    /// All tokens.
-    pub tokens: u64,
-    /// Output tokens, over all choices; zero when there was no whole answer.
-    pub output_tokens: u64,
-    /// Whether it is told out of the ledger: an account that begins with its [`Past`] knows it then.
-    pub recorded: bool,
-    /// The time.
-    pub now: UnixMillis,
-}
-
-impl Settlement {
-    /// What `account` is charged, when `held` is reserved.
-    fn cost_of(&self, account: &AccountId, held: NanoDollars) -> NanoDollars {
-        let Some(cost) = self.cost else {
-            return held;
-        };
-        if matches!(account.scope, Scope::Provider | Scope::Deployment) {
-            let shares = self.shares.iter().filter(|(of, _)| of == account);
-            return shares.map(|(_, share)| *share).sum();
-        }
-        cost
-    }
 }
 
 /// What settling did.

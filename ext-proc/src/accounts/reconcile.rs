@@ -1,10 +1,18 @@
-//! After a start: what the ledger has and the accounts may not.
+//! What the ledger has and the accounts may not: after a start, after Redis came back with less than it
+//! knew, and before anything is charged in full.
 
-use dragoman_policy::{AccountId, BudgetRef, Scope, UnixMillis};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dragoman_policy::{BudgetRef, UnixMillis};
+use tokio::time::sleep;
 use tonic::async_trait;
 
-use super::{Accounts, AccountsError, PastError, Settled, Settlement};
-use crate::ledger::{Cursor, Ledger, LedgerError, Page, RequestFilter, RequestRow, State};
+use super::{Accounts, AccountsError, PastError, Settled, Settlement, Unsettled};
+use crate::ledger::{
+    Cursor, Ledger, LedgerError, LedgerWriter, Page, RequestFilter, RequestRow, State,
+};
 
 const ROWS_PER_PAGE: u32 = 1_000;
 /// Requests that began this long before are still looked at: streams are long.
@@ -12,6 +20,10 @@ const LONGEST_REQUEST_MS: u64 = 2 * 3_600_000;
 /// Rows may be older than the moment up to which accounts are known by so much: clocks of Envoy and
 /// service, batches of both.
 const SLACK_MS: u64 = 60_000;
+
+/// Looks whether the ledger's writer has caught up, and between them.
+const LOOKS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// Knows which budgets applied to a request.
 #[async_trait]
@@ -23,6 +35,9 @@ pub trait BudgetsOf: Send + Sync {
 /// Why reconciling failed; it can be tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
+    /// The ledger is behind with what it was handed.
+    #[error("the ledger's writer is behind")]
+    Behind,
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -34,84 +49,139 @@ pub enum ReconcileError {
     Budgets(#[from] PastError),
 }
 
-/// Settles once more what the ledger says ended since `until`, shortly before which the accounts'
-/// memory may end. What is settled already stays as it is. Returns how many requests were not accounted for.
-pub async fn reconcile(
-    accounts: &dyn Accounts,
-    ledger: &dyn Ledger,
-    until: UnixMillis,
-    budgets: &dyn BudgetsOf,
-) -> Result<u64, ReconcileError> {
-    let since = until.0.saturating_sub(SLACK_MS);
-    let filter = RequestFilter {
-        from_ms: Some(since.saturating_sub(LONGEST_REQUEST_MS)),
-        ..RequestFilter::default()
-    };
-    let mut found = 0;
-    let mut page = Page {
-        size: ROWS_PER_PAGE,
-        after: None,
-    };
-    loop {
-        let rows = ledger.page(&filter, &page).await?;
-        for row in rows.iter().filter(|row| ended(row) >= since) {
-            found += u64::from(settle(accounts, row, budgets).await?);
+/// Settles once more what the ledger says ended, where the accounts do not know it. What is settled
+/// already stays as it is, so several replicas may do so at once.
+pub struct Reconciler {
+    accounts: Arc<dyn Accounts>,
+    ledger: Arc<dyn Ledger>,
+    budgets: Arc<dyn BudgetsOf>,
+    writer: LedgerWriter,
+}
+
+impl Reconciler {
+    /// Between `accounts` and `ledger`, which `writer` writes; `budgets` says whose requests they were.
+    pub fn new(
+        accounts: Arc<dyn Accounts>,
+        ledger: Arc<dyn Ledger>,
+        budgets: Arc<dyn BudgetsOf>,
+        writer: LedgerWriter,
+    ) -> Self {
+        Self {
+            accounts,
+            ledger,
+            budgets,
+            writer,
         }
-        match rows.last() {
-            Some(last) if rows.len() == ROWS_PER_PAGE as usize => {
-                page.after = Some(Cursor {
-                    started_ms: last.timing.started_ms,
-                    request_id: last.request_id.clone(),
-                });
+    }
+
+    /// Takes up from the ledger what the accounts forgot, when they may have forgotten something.
+    pub async fn remind(&self) -> Result<(), ReconcileError> {
+        let Some(since) = self.accounts.forgetful_since().await? else {
+            return Ok(());
+        };
+        self.written().await?;
+        let held = self.settle_outstanding(UnixMillis(u64::MAX)).await?;
+        let found = held + self.settle_ended(since).await?;
+        self.accounts.reminded();
+        if found > 0 {
+            tracing::info!(found, "requests of the ledger were not yet accounted for");
+        }
+        Ok(())
+    }
+
+    /// Waits until the ledger has what it was handed: the accounts may have known of it.
+    async fn written(&self) -> Result<(), ReconcileError> {
+        let mark = self.writer.mark();
+        for _ in 0..LOOKS {
+            if self.writer.wrote(mark) {
+                return Ok(());
             }
-            _ => return Ok(found),
+            sleep(PAUSE).await;
+        }
+        Err(ReconcileError::Behind)
+    }
+
+    /// Ends the reservations that are due: those of requests that the ledger knows cost what it says,
+    /// all others are charged in full.
+    pub async fn expire(&self, now: UnixMillis) -> Result<Vec<Unsettled>, ReconcileError> {
+        self.settle_outstanding(now).await?;
+        Ok(self.accounts.expire(now).await?)
+    }
+
+    /// Settles what holds a reservation that is due by `now`, as far as the ledger has it.
+    async fn settle_outstanding(&self, now: UnixMillis) -> Result<u64, ReconcileError> {
+        let ids = self.accounts.outstanding(now).await?;
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let mut found = 0;
+        for ids in ids.chunks(ROWS_PER_PAGE as usize) {
+            for row in self.ledger.requests(ids).await? {
+                found += u64::from(self.settle(&row).await?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Settles what ended since `since`.
+    async fn settle_ended(&self, since: UnixMillis) -> Result<u64, ReconcileError> {
+        let since = since.0.saturating_sub(SLACK_MS);
+        let filter = RequestFilter {
+            from_ms: Some(since.saturating_sub(LONGEST_REQUEST_MS)),
+            ..RequestFilter::default()
+        };
+        let mut found = 0;
+        let mut page = Page {
+            size: ROWS_PER_PAGE,
+            after: None,
+        };
+        loop {
+            let rows = self.ledger.page(&filter, &page).await?;
+            for row in rows.iter().filter(|row| ended(row).0 >= since) {
+                found += u64::from(self.settle(row).await?);
+            }
+            match rows.last() {
+                Some(last) if rows.len() == ROWS_PER_PAGE as usize => {
+                    page.after = Some(Cursor {
+                        started_ms: last.timing.started_ms,
+                        request_id: last.request_id.clone(),
+                    });
+                }
+                _ => return Ok(found),
+            }
         }
     }
-}
 
-fn ended(row: &RequestRow) -> u64 {
-    row.timing.started_ms.saturating_add(row.timing.duration_ms)
-}
-
-async fn settle(
-    accounts: &dyn Accounts,
-    row: &RequestRow,
-    budgets: &dyn BudgetsOf,
-) -> Result<bool, ReconcileError> {
-    if row.state == State::Unsettled {
-        return Ok(false);
-    }
-    let settlement = settlement(row);
-    let settled = match accounts.settle(&settlement).await? {
-        Settled::Unknown => {
-            let budgets = budgets.budgets_of(row).await?;
-            accounts.charge(&settlement, &budgets).await?
+    async fn settle(&self, row: &RequestRow) -> Result<bool, ReconcileError> {
+        if row.state == State::Unsettled {
+            return Ok(false);
         }
-        known => known,
-    };
-    Ok(matches!(settled, Settled::Charged(_)))
+        let attempts = match row.attempts {
+            0 | 1 => Vec::new(),
+            _ => self.ledger.attempts(&row.request_id).await?,
+        };
+        let settlement = Settlement::of(row, &attempts, ended(row));
+        let settled = match self.accounts.settle(&settlement).await? {
+            Settled::Unknown => match self.ledger.position(&row.request_id).await? {
+                Some(position) => {
+                    let budgets = self.budgets.budgets_of(row).await?;
+                    let charging = self.accounts.charge(&settlement, position, &budgets);
+                    charging.await?
+                }
+                None => Settled::Already,
+            },
+            known => known,
+        };
+        Ok(matches!(settled, Settled::Charged(charge) if !charge.accounts.is_empty()))
+    }
 }
 
-fn settlement(row: &RequestRow) -> Settlement {
-    let usage = &row.charge.usage;
-    let share = |scope, id: &Option<String>| {
-        let account = AccountId::new(scope, id.as_deref()?);
-        Some((account, row.charge.cost?))
-    };
-    let shares = [
-        share(Scope::Provider, &row.target.provider),
-        share(Scope::Deployment, &row.target.deployment),
-    ];
-    Settlement {
-        request_id: row.request_id.as_str().into(),
-        model: row.alias.as_str().into(),
-        cost: row.charge.cost,
-        shares: shares.into_iter().flatten().collect(),
-        tokens: usage.input_tokens.saturating_add(usage.output_tokens),
-        output_tokens: usage.output_tokens,
-        recorded: true,
-        now: UnixMillis(ended(row)),
+impl fmt::Debug for Reconciler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reconciler").finish_non_exhaustive()
     }
+}
+
+fn ended(row: &RequestRow) -> UnixMillis {
+    UnixMillis(row.timing.started_ms).plus(row.timing.duration_ms)
 }
 
 #[cfg(test)]

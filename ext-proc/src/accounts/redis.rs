@@ -10,9 +10,10 @@
 //! reservation may expire earlier (its grace is far longer).
 //!
 //! Nobody passes while Redis is away: the answer is [`AccountsError::Unavailable`]. The connection
-//! comes back by itself. What Redis forgot, if it kept nothing on disk, is taken up from the ledger:
-//! an account that it does not know begins with what [`Past`] says, and requests whose reservations
-//! it lost are charged when they are reported.
+//! comes back by itself. What Redis forgot, because it keeps nothing on disk or is behind with it, is
+//! taken up from the ledger: an account that it does not know begins with what [`Past`] says, and
+//! requests whose reservations it lost are charged when they are reported, or by [`super::Reconciler`]
+//! when a Redis answers that is another than before.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,12 +21,13 @@ use std::time::Duration;
 
 use dragoman_policy::budget::{AccountWindow, Balance, LATE_MS};
 use dragoman_policy::{AccountId, BudgetRef, Limits, NanoDollars, UnixMillis};
-use redis::{RedisError, Script};
+use redis::{ErrorKind, RedisError, Script};
 use serde::Serialize;
 use tonic::async_trait;
 
 use self::connection::{CallError, Connection, Scripts};
-use self::wire::{Budget, Expire, Meet, Reply, Settle};
+use self::memory::Memory;
+use self::wire::{Budget, Due, Expire, Meet, Reply, Settle};
 use super::line::Line;
 use super::memory::settled::REMEMBERED_MS;
 use super::usual::UsualOutput;
@@ -33,13 +35,15 @@ use super::{
     Accounts, AccountsError, AdmitRequest, Granted, Load, Past, Settled, Settlement, Unsettled,
     WaitOptions,
 };
+use crate::clock;
 
 mod admit;
 mod connection;
+mod memory;
 mod wire;
 
 #[cfg(test)]
-mod server;
+pub(super) mod server;
 #[cfg(test)]
 mod tests;
 
@@ -58,6 +62,7 @@ pub struct RedisAccounts {
     line: Line,
     past: Arc<dyn Past>,
     seen: Mutex<Seen>,
+    memory: Mutex<Memory>,
 }
 
 /// What this replica sees of the requests: hints, no accounts.
@@ -83,11 +88,30 @@ impl RedisAccounts {
             line: Line::new(options, Some(LOOK_AGAIN)),
             past,
             seen: Mutex::default(),
+            memory: Mutex::default(),
         })
+    }
+
+    /// Whether anything is wrong that waiting does not mend, such as a password. A Redis that is not
+    /// there may come.
+    pub async fn check(&self) -> Result<(), RedisError> {
+        let name = call(&self.connection, &self.namespace, &self.scripts.memory, &()).await;
+        match name {
+            Err(CallError::Redis(error)) if is_lasting(&error) => Err(error),
+            Err(error) => {
+                tracing::error!(%error, "requests with budgets or limits are refused until it is there");
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+        }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn call(&self, script: &Script, input: &impl Serialize) -> Result<Reply, AccountsError> {
@@ -101,7 +125,8 @@ impl RedisAccounts {
         let spent = spent.map_err(|error| AccountsError::unavailable("ledger", &error))?;
         let meet = Meet {
             budget: Budget::new(budget, now),
-            spent: spent.nanos(),
+            spent: spent.amount.nanos(),
+            position: spent.position,
             set: false,
         };
         self.call(&self.scripts.meet, &meet).await.map(drop)
@@ -146,6 +171,7 @@ impl Accounts for RedisAccounts {
     async fn charge(
         &self,
         settlement: &Settlement,
+        position: u64,
         budgets: &[BudgetRef],
     ) -> Result<Settled, AccountsError> {
         if budgets.is_empty() {
@@ -155,6 +181,7 @@ impl Accounts for RedisAccounts {
         let own = budgets.iter().map(|b| Budget::new(b, settlement.now));
         let mut charge = Settle::new(settlement, REMEMBERED_MS);
         charge.budgets = own.collect();
+        charge.position = position;
         loop {
             let charging = self.settled(&self.scripts.charge, &charge, settlement);
             if let Some(settled) = charging.await? {
@@ -200,6 +227,23 @@ impl Accounts for RedisAccounts {
         Ok(expired)
     }
 
+    async fn outstanding(&self, now: UnixMillis) -> Result<Vec<Arc<str>>, AccountsError> {
+        let due = Due { now: now.0 };
+        let ids = self.call(&self.scripts.outstanding, &due).await?;
+        Ok(ids.texts().map(Arc::from).collect())
+    }
+
+    async fn forgetful_since(&self) -> Result<Option<UnixMillis>, AccountsError> {
+        let mut reply = self.call(&self.scripts.memory, &()).await?;
+        let answers = reply.text().map_err(unavailable)?;
+        let now = UnixMillis(clock::now_ms());
+        Ok(self.memory().answered(answers, now))
+    }
+
+    fn reminded(&self) {
+        self.memory().reminded();
+    }
+
     async fn balance(&self, at: &AccountWindow) -> Result<Balance, AccountsError> {
         let known = BudgetRef::strict(at.account.clone(), at.window, NanoDollars::MAX);
         loop {
@@ -218,6 +262,7 @@ impl Accounts for RedisAccounts {
         let meet = Meet {
             budget: Budget::new(&known, at.window.start),
             spent: spent.nanos(),
+            position: 0,
             set: true,
         };
         self.call(&self.scripts.meet, &meet).await?;
@@ -271,6 +316,16 @@ async fn call(
     let mut invocation = script.key(format!("{namespace}:due"));
     invocation.arg(namespace).arg(input);
     connection.call(&invocation).await.map(Reply::new)
+}
+
+/// Whether Redis will say the same again.
+fn is_lasting(error: &RedisError) -> bool {
+    let refused = ["NOAUTH", "WRONGPASS", "NOPERM"];
+    let kinds = [
+        ErrorKind::AuthenticationFailed,
+        ErrorKind::InvalidClientConfig,
+    ];
+    kinds.contains(&error.kind()) || error.code().is_some_and(|code| refused.contains(&code))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]

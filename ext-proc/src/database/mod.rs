@@ -2,6 +2,7 @@
 //!
 //! Keys and ledger are in the same one. What they say to it is SQL that both understand.
 
+mod postgresql;
 mod rows;
 mod sql;
 
@@ -13,19 +14,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Postgres, Sqlite, Transaction};
+use sqlx::{Sqlite, Transaction};
 
+use postgresql::PostgreSql;
 pub(crate) use rows::{OnConflict, Rows};
 pub(crate) use sql::{Named, Row, Sql, Value};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 const READERS: u32 = 4;
-const POSTGRES_CONNECTIONS: u32 = 8;
 /// How long to wait for a lock of SQLite, or for a connection.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How long a statement may take; a database that is slower than that counts as down.
@@ -64,21 +64,48 @@ enum Backend {
         writer: SqlitePool,
         readers: SqlitePool,
     },
-    Postgres(PgPool),
+    Postgres(PostgreSql),
 }
 
 /// Statements that all happen or none.
 pub(crate) enum Session {
     Sqlite(Transaction<'static, Sqlite>),
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(Transaction<'static, sqlx::Postgres>),
+}
+
+impl DatabaseError {
+    /// Whether it may be otherwise in a moment: the server is not there yet, or busy with its start.
+    /// A wrong password, an unknown database or a schema of the future do not pass.
+    pub fn may_pass(&self) -> bool {
+        use sqlx::migrate::MigrateError;
+        match self {
+            Self::Unavailable { source, .. }
+            | Self::Migration(
+                MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _),
+            ) => postgresql::may_pass(source),
+            Self::Migration(_) | Self::File(_) | Self::Corrupt(_) => false,
+        }
+    }
 }
 
 impl Database {
-    /// Opens PostgreSQL at `url`, as in `DATABASE_URL`; without one, the SQLite file `file`.
+    /// The database at `url`, as in `DATABASE_URL`: PostgreSQL, which [`Database::prepare`] makes
+    /// ready. Without a URL, the SQLite file `file`, which is ready.
     pub async fn open(url: Option<&str>, file: &Path) -> Result<Self, DatabaseError> {
         match url {
-            Some(url) => Self::postgres(url).await,
+            Some(url) => PostgreSql::at(url)
+                .map(|server| Self(Backend::Postgres(server)))
+                .map_err(postgres_failed),
             None => Self::sqlite(file).await,
+        }
+    }
+
+    /// Connects to PostgreSQL and brings its schema up to date. Until that is done, all that is asked
+    /// of it fails as it does when PostgreSQL goes away later.
+    pub async fn prepare(&self) -> Result<(), DatabaseError> {
+        match &self.0 {
+            Backend::Sqlite { .. } => Ok(()),
+            Backend::Postgres(server) => server.prepare().await,
         }
     }
 
@@ -107,19 +134,12 @@ impl Database {
         Ok(Self(Backend::Sqlite { writer, readers }))
     }
 
-    /// Connects to PostgreSQL and brings the schema up to date. `url` is as in `DATABASE_URL`;
-    /// `sslmode` and `sslrootcert` in it say how to use TLS.
-    pub async fn postgres(url: &str) -> Result<Self, DatabaseError> {
-        let options: PgConnectOptions = url.parse().map_err(postgres_failed)?;
-        let pool = PgPoolOptions::new()
-            .max_connections(POSTGRES_CONNECTIONS)
-            .acquire_timeout(PATIENCE)
-            .connect_with(options.application_name("dragoman"))
-            .await
-            .map_err(postgres_failed)?;
-        // takes an advisory lock: of several replicas that start at once, one migrates
-        MIGRATIONS.run(&pool).await?;
-        Ok(Self(Backend::Postgres(pool)))
+    /// PostgreSQL at `url`, made ready.
+    #[cfg(test)]
+    pub(crate) async fn postgres(url: &str) -> Result<Self, DatabaseError> {
+        let database = Self::open(Some(url), Path::new("")).await?;
+        database.prepare().await?;
+        Ok(database)
     }
 
     /// For people: what kind of database it is.
@@ -137,7 +157,7 @@ impl Database {
                 readers.close().await;
                 writer.close().await;
             }
-            Backend::Postgres(pool) => pool.close().await,
+            Backend::Postgres(server) => server.close().await,
         }
     }
 
@@ -146,9 +166,11 @@ impl Database {
             Backend::Sqlite { readers, .. } => within(sql.for_sqlite().fetch_all(readers))
                 .await
                 .map(|rows| rows.into_iter().map(Row::Sqlite).collect()),
-            Backend::Postgres(pool) => within(sql.for_postgres().fetch_all(pool))
-                .await
-                .map(|rows| rows.into_iter().map(Row::Postgres).collect()),
+            Backend::Postgres(server) => {
+                within(async { sql.for_postgres().fetch_all(server.pool()?).await })
+                    .await
+                    .map(|rows| rows.into_iter().map(Row::Postgres).collect())
+            }
         }
         .map_err(|error| self.failed(error))
     }
@@ -159,9 +181,11 @@ impl Database {
             Backend::Sqlite { writer, .. } => within(sql.for_sqlite().execute(writer))
                 .await
                 .map(|done| done.rows_affected()),
-            Backend::Postgres(pool) => within(sql.for_postgres().execute(pool))
-                .await
-                .map(|done| done.rows_affected()),
+            Backend::Postgres(server) => {
+                within(async { sql.for_postgres().execute(server.pool()?).await })
+                    .await
+                    .map(|done| done.rows_affected())
+            }
         }
         .map_err(|error| self.failed(error))
     }
@@ -172,7 +196,23 @@ impl Database {
             Backend::Sqlite { writer, .. } => within(writer.begin_with("BEGIN IMMEDIATE"))
                 .await
                 .map(Session::Sqlite),
-            Backend::Postgres(pool) => within(pool.begin()).await.map(Session::Postgres),
+            Backend::Postgres(server) => within(async { server.pool()?.begin().await })
+                .await
+                .map(Session::Postgres),
+        }
+        .map_err(|error| self.failed(error))
+    }
+
+    /// Statements that all read the same state of the database.
+    pub(crate) async fn begin_read(&self) -> Result<Session, DatabaseError> {
+        const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        match &self.0 {
+            Backend::Sqlite { readers, .. } => within(readers.begin()).await.map(Session::Sqlite),
+            Backend::Postgres(server) => {
+                within(async { server.pool()?.begin_with(SNAPSHOT).await })
+                    .await
+                    .map(Session::Postgres)
+            }
         }
         .map_err(|error| self.failed(error))
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::models::visible;
 use super::{Api, Caller, Failure, Probe};
+use crate::accounts::AccountsError;
 use crate::clock;
 use crate::ledger::WriterHealth;
 use crate::live::Live;
@@ -169,11 +170,13 @@ pub(super) async fn readiness(State(api): State<Api>) -> Response {
     if let Err(error) = &ledger {
         tracing::error!(%error, "the ledger does not answer");
     }
+    let accounts = api.accounts.health().await;
     let refused = api.envoy.refused();
     let refused = refused.iter().map(|(kind, _)| format!("{kind:?}"));
     let readiness = Readiness::new(
         ledger.is_ok(),
         &api.writer.health(),
+        accounts.err(),
         api.envoy.connected(),
         &refused.collect::<Vec<_>>(),
     );
@@ -186,7 +189,13 @@ pub(super) async fn readiness(State(api): State<Api>) -> Response {
 }
 
 impl Readiness {
-    fn new(ledger_reads: bool, writer: &WriterHealth, envoys: usize, refused: &[String]) -> Self {
+    fn new(
+        ledger_reads: bool,
+        writer: &WriterHealth,
+        accounts: Option<AccountsError>,
+        envoys: usize,
+        refused: &[String],
+    ) -> Self {
         let failing_ledger = |what: String| Failing {
             dependency: "ledger",
             what,
@@ -199,6 +208,10 @@ impl Readiness {
             let waiting = writer.waiting;
             let what = format!("it cannot be written, {waiting} records wait");
             failing.push(failing_ledger(what));
+        }
+        if let Some(AccountsError::Unavailable { dependency }) = accounts {
+            let what = "budgets and limits cannot be checked".to_owned();
+            failing.push(Failing { dependency, what });
         }
         if !refused.is_empty() {
             failing.push(Failing {
@@ -245,20 +258,29 @@ mod tests {
 
     #[test]
     fn an_envoy_that_is_still_to_come_is_no_failure() {
-        let readiness = Readiness::new(true, &writer(None), 0, &[]);
+        let readiness = Readiness::new(true, &writer(None), None, 0, &[]);
         assert_eq!((readiness.status, readiness.db), ("healthy", "connected"));
     }
 
     #[test]
     fn a_ledger_that_cannot_be_written_is_named_without_the_reason() {
-        let readiness = Readiness::new(true, &writer(Some("/secret/path")), 1, &[]);
+        let readiness = Readiness::new(true, &writer(Some("/secret/path")), None, 1, &[]);
         let expected = "it cannot be written, 7 records wait".to_owned();
         assert_eq!(failing(readiness), [("ledger", expected)]);
     }
 
     #[test]
+    fn accounts_that_are_away_are_named() {
+        let dependency = "redis";
+        let away = Some(AccountsError::Unavailable { dependency });
+        let readiness = Readiness::new(true, &writer(None), away, 1, &[]);
+        let expected = "budgets and limits cannot be checked".to_owned();
+        assert_eq!(failing(readiness), [(dependency, expected)]);
+    }
+
+    #[test]
     fn a_configuration_that_envoy_refuses_is_named() {
-        let readiness = Readiness::new(true, &writer(None), 1, &["Cluster".into()]);
+        let readiness = Readiness::new(true, &writer(None), None, 1, &["Cluster".into()]);
         let expected = "it refuses its configuration: Cluster".to_owned();
         assert_eq!(failing(readiness), [("envoy", expected)]);
     }

@@ -23,6 +23,7 @@ use axum::middleware::from_fn;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::accounts::Accounts;
 use crate::authority::Authority;
 use crate::ledger::{Ledger, LedgerWriter};
 use crate::live::Live;
@@ -52,6 +53,8 @@ pub struct Api {
     pub ledger: Arc<dyn Ledger>,
     /// Where spend is written.
     pub writer: LedgerWriter,
+    /// Where budgets and limits are kept.
+    pub accounts: Arc<dyn Accounts>,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
     /// How `/health?probe=true` asks the providers; `None` where there is no way to them.

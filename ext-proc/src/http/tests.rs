@@ -11,6 +11,7 @@ use tonic::async_trait;
 use tower::ServiceExt;
 
 use super::*;
+use crate::accounts::{InProcess, WaitOptions};
 use crate::authority::AuthorityError;
 use crate::ledger::{SqlLedger, WriterGuard, WriterOptions};
 
@@ -87,6 +88,7 @@ pub(super) async fn scene() -> Scene {
         envoy: Arc::new(EnvoyStatus::default()),
         ledger: ledger.clone(),
         writer,
+        accounts: Arc::new(InProcess::new(WaitOptions::default())),
         metrics: recorder().unwrap().handle(),
         probe: None,
     };

@@ -22,7 +22,7 @@ use tonic::async_trait;
 
 pub use entry::{AttemptRow, Batch, Charge, Identity, Record, RequestRow, State, Target, Timing};
 pub use keep::{Keep, KeepRule};
-pub use query::{Cursor, Expired, GroupBy, Page, RequestFilter, Sum, Totals};
+pub use query::{Cursor, Expired, GroupBy, Page, RequestFilter, Standing, Sum, Totals};
 pub use retention::retain;
 pub(crate) use row::source_name;
 pub use sql::SqlLedger;
@@ -51,6 +51,13 @@ pub trait Ledger: Send + Sync + 'static {
     /// The request of this id.
     async fn request(&self, request_id: &str) -> Result<Option<RequestRow>, LedgerError>;
 
+    /// Those of these requests that are there, in any order.
+    async fn requests(&self, request_ids: &[String]) -> Result<Vec<RequestRow>, LedgerError>;
+
+    /// Where the request is in the order in which requests were recorded; `None` when it is not
+    /// recorded yet. Several requests may share a position.
+    async fn position(&self, request_id: &str) -> Result<Option<u64>, LedgerError>;
+
     /// The attempts of a request, in order.
     async fn attempts(&self, request_id: &str) -> Result<Vec<AttemptRow>, LedgerError>;
 
@@ -75,6 +82,9 @@ pub trait Ledger: Send + Sync + 'static {
             .map(|sum| sum.totals)
             .unwrap_or_default())
     }
+
+    /// The same, and up to which position it goes.
+    async fn standing(&self, filter: &RequestFilter) -> Result<Standing, LedgerError>;
 
     /// Deletes at most `most` requests that began before `before_ms`, the oldest first, and says how
     /// many. The sums stay.

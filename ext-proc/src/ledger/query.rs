@@ -16,6 +16,8 @@ pub struct RequestFilter {
     pub team_id: Option<String>,
     /// For this alias.
     pub alias: Option<String>,
+    /// Answered by this provider.
+    pub provider: Option<String>,
     /// Begun at this time or later; milliseconds since the epoch.
     pub from_ms: Option<u64>,
     /// Begun before this time; milliseconds since the epoch.
@@ -26,12 +28,13 @@ pub struct RequestFilter {
 
 impl RequestFilter {
     /// What is asked of columns that sums have too.
-    pub(super) fn columns(&self) -> [(&'static str, Option<&String>); 4] {
+    pub(super) fn columns(&self) -> [(&'static str, Option<&String>); 5] {
         [
             ("key_id", self.key_id.as_ref()),
             ("user_id", self.user_id.as_ref()),
             ("team_id", self.team_id.as_ref()),
             ("alias", self.alias.as_ref()),
+            ("provider", self.provider.as_ref()),
         ]
     }
 }
@@ -89,6 +92,17 @@ pub struct Totals {
     pub usage: Usage,
     /// What the priced ones cost.
     pub cost: NanoDollars,
+}
+
+/// Sums as they were at some moment, and when that was.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The sums.
+    pub totals: Totals,
+    /// Requests up to this [`Ledger::position`] are in them, and none behind it.
+    ///
+    /// [`Ledger::position`]: super::Ledger::position
+    pub position: u64,
 }
 
 /// Sums over the requests of one group.

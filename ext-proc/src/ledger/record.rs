@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::rollup::Deltas;
 use super::row::{self, clipped_tag};
 use super::{Batch, LedgerError, Record, RequestRow};
-use crate::database::{OnConflict, Rows, Session, Sql, Value};
+use crate::database::{OnConflict, Row, Rows, Session, Sql, Value};
 
 /// Writes `batch` in `session`.
 ///
@@ -17,9 +17,12 @@ pub(super) async fn record(session: &mut Session, batch: &Batch) -> Result<(), L
     for record in &records {
         deltas.add(&record.request);
     }
-    let requests = records
-        .iter()
-        .map(|record| row::request_columns(&record.request, !batch.keeps(&record.request)));
+    let position = next_position(session).await?;
+    let requests = records.iter().map(|record| {
+        let mut columns = row::request_columns(&record.request, !batch.keeps(&record.request));
+        columns.push(("position", position.into()));
+        columns
+    });
     let requests = Rows::new("requests", OnConflict::Fail, requests);
     session.insert(requests).await?;
     let kept = || records.iter().filter(|record| batch.keeps(&record.request));
@@ -30,6 +33,19 @@ pub(super) async fn record(session: &mut Session, batch: &Batch) -> Result<(), L
     let tags = Rows::new("request_tags", OnConflict::Skip, tags(&records));
     session.insert(tags).await?;
     deltas.write(session).await
+}
+
+/// The number of this batch. Whoever asks next waits until this transaction has ended, so that numbers
+/// grow in the order in which batches can be seen.
+async fn next_position(session: &mut Session) -> Result<u64, LedgerError> {
+    let next = "UPDATE ledger_position SET position = position + 1 RETURNING position";
+    position(&session.fetch(Sql::new(next)).await?)
+}
+
+/// The position that was selected.
+pub(super) fn position(rows: &[Row]) -> Result<u64, LedgerError> {
+    let row = rows.first().ok_or(LedgerError::Corrupt("position"))?;
+    Ok(row.int("position")?)
 }
 
 /// Deletes requests with all that belongs to them. The sums stay.

@@ -11,8 +11,8 @@ use tonic::async_trait;
 
 use super::sums::{filtered, sums};
 use super::{
-    AttemptRow, Batch, Expired, GroupBy, Ledger, LedgerError, Page, RequestFilter, RequestRow, Sum,
-    record, row,
+    AttemptRow, Batch, Expired, GroupBy, Ledger, LedgerError, Page, RequestFilter, RequestRow,
+    Standing, Sum, record, row,
 };
 use crate::database::{Database, Sql};
 
@@ -56,6 +56,20 @@ impl Ledger for SqlLedger {
         rows.first().map(row::request).transpose()
     }
 
+    async fn requests(&self, request_ids: &[String]) -> Result<Vec<RequestRow>, LedgerError> {
+        let sql = Sql::new("SELECT * FROM requests WHERE request_id");
+        let rows = self.database.fetch(sql.among(request_ids.to_vec())).await?;
+        rows.iter().map(row::request).collect()
+    }
+
+    async fn position(&self, request_id: &str) -> Result<Option<u64>, LedgerError> {
+        let sql = Sql::new("SELECT position FROM requests WHERE request_id = ");
+        let sql = sql.bind(request_id);
+        let rows = self.database.fetch(sql).await?;
+        let position = rows.first().map(|row| row.int("position"));
+        Ok(position.transpose()?)
+    }
+
     async fn attempts(&self, request_id: &str) -> Result<Vec<AttemptRow>, LedgerError> {
         let sql = Sql::new("SELECT * FROM attempts WHERE request_id = ").bind(request_id);
         let rows = self.database.fetch(sql.push(" ORDER BY attempt")).await?;
@@ -88,7 +102,20 @@ impl Ledger for SqlLedger {
     }
 
     async fn sums(&self, by: &[GroupBy], filter: &RequestFilter) -> Result<Vec<Sum>, LedgerError> {
-        sums(&self.database, by, filter).await
+        let mut session = self.database.begin_read().await?;
+        sums(&mut session, by, filter).await
+    }
+
+    async fn standing(&self, filter: &RequestFilter) -> Result<Standing, LedgerError> {
+        let mut session = self.database.begin_read().await?;
+        let sums = sums(&mut session, &[], filter).await?;
+        let sql = Sql::new("SELECT position FROM ledger_position");
+        let positions = session.fetch(sql).await?;
+        let sum = sums.into_iter().next();
+        Ok(Standing {
+            totals: sum.map(|sum| sum.totals).unwrap_or_default(),
+            position: record::position(&positions)?,
+        })
     }
 
     async fn forget(

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::rollup::{MEASURES, Table};
 use super::row::{MS_PER_DAY, text};
 use super::{GroupBy, LedgerError, RequestFilter, Sum, Totals};
-use crate::database::{Database, Row, Sql};
+use crate::database::{Row, Session, Sql};
 
 /// Names of what is grouped by, in answers of the database.
 const GROUPS: [&str; 6] = ["g1", "g2", "g3", "g4", "g5", "g6"];
@@ -25,16 +25,16 @@ type Sums = HashMap<Group, Measured>;
 
 /// The sums of what `filter` selects, per group.
 pub(super) async fn sums(
-    database: &Database,
+    session: &mut Session,
     by: &[GroupBy],
     filter: &RequestFilter,
 ) -> Result<Vec<Sum>, LedgerError> {
     let mut sums = match covering(by, filter) {
-        None => of_requests(database, by, filter).await?,
+        None => of_requests(session, by, filter).await?,
         Some(table) => {
-            let mut sums = of_days(database, table, by, filter).await?;
+            let mut sums = of_days(session, table, by, filter).await?;
             for outside in outside(filter) {
-                subtract(&mut sums, &of_requests(database, by, &outside).await?);
+                subtract(&mut sums, &of_requests(session, by, &outside).await?);
             }
             sums
         }
@@ -81,7 +81,7 @@ fn short(filter: &RequestFilter) -> bool {
 }
 
 async fn of_days(
-    database: &Database,
+    session: &mut Session,
     table: Table,
     by: &[GroupBy],
     filter: &RequestFilter,
@@ -103,11 +103,11 @@ async fn of_days(
     if let Some(until) = filter.until_ms {
         sql = sql.push(" AND day < ").bind(until.div_ceil(MS_PER_DAY));
     }
-    read(by, &database.fetch(grouped(sql, by)).await?)
+    read(by, &session.fetch(grouped(sql, by)).await?)
 }
 
 async fn of_requests(
-    database: &Database,
+    session: &mut Session,
     by: &[GroupBy],
     filter: &RequestFilter,
 ) -> Result<Sums, LedgerError> {
@@ -124,7 +124,7 @@ async fn of_requests(
         sql = sql.push(" JOIN request_tags ON request_tags.request_id = requests.request_id");
     }
     sql = filtered(sql.push(" WHERE 1 = 1"), filter);
-    read(by, &database.fetch(grouped(sql, by)).await?)
+    read(by, &session.fetch(grouped(sql, by)).await?)
 }
 
 /// `sql` with the conditions of `filter` behind it.

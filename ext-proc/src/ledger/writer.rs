@@ -78,7 +78,8 @@ pub struct Undrained {
 
 #[derive(Debug)]
 struct Status {
-    waiting: AtomicUsize,
+    handed_in: AtomicUsize,
+    written: AtomicUsize,
     failure: watch::Sender<Option<String>>,
 }
 
@@ -96,7 +97,8 @@ impl LedgerWriter {
         let (sender, receiver) = mpsc::channel(options.queue);
         let (stop, stopped) = watch::channel(false);
         let status = Arc::new(Status {
-            waiting: AtomicUsize::new(0),
+            handed_in: AtomicUsize::new(0),
+            written: AtomicUsize::new(0),
             failure: watch::channel(None).0,
         });
         let writer = Writer {
@@ -130,10 +132,20 @@ impl LedgerWriter {
         Ok(())
     }
 
+    /// Names all records that are handed in by now, for [`LedgerWriter::wrote`].
+    pub fn mark(&self) -> usize {
+        self.status.handed_in.load(Ordering::Acquire)
+    }
+
+    /// Whether all records that `mark` names are committed.
+    pub fn wrote(&self, mark: usize) -> bool {
+        self.status.written.load(Ordering::Acquire) >= mark
+    }
+
     /// How the writer fares.
     pub fn health(&self) -> WriterHealth {
         WriterHealth {
-            waiting: self.status.waiting.load(Ordering::Relaxed),
+            waiting: self.status.waiting(),
             failure: self.status.failure.borrow().clone(),
         }
     }
@@ -146,7 +158,7 @@ impl WriterGuard {
         if timeout(limit, &mut self.task).await.is_err() {
             self.task.abort();
         }
-        match self.status.waiting.load(Ordering::Relaxed) {
+        match self.status.waiting() {
             0 => Ok(()),
             records => {
                 counter!("dragoman_ledger_lost_total").increment(records as u64);
@@ -208,19 +220,26 @@ impl Writer {
 }
 
 impl Status {
+    fn waiting(&self) -> usize {
+        let written = self.written.load(Ordering::Acquire);
+        self.handed_in
+            .load(Ordering::Acquire)
+            .saturating_sub(written)
+    }
+
     fn add(&self, records: usize) {
-        self.waiting.fetch_add(records, Ordering::Relaxed);
+        self.handed_in.fetch_add(records, Ordering::Release);
         self.publish();
     }
 
     fn subtract(&self, records: usize) {
-        self.waiting.fetch_sub(records, Ordering::Relaxed);
+        self.written.fetch_add(records, Ordering::Release);
         self.publish();
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a gauge, and a queue is small")]
     fn publish(&self) {
-        gauge!("dragoman_ledger_queue").set(self.waiting.load(Ordering::Relaxed) as f64);
+        gauge!("dragoman_ledger_queue").set(self.waiting() as f64);
     }
 }
 

@@ -186,6 +186,12 @@ impl Budgets {
         self.settle(reservation, NanoDollars::ZERO)
     }
 
+    /// Whose reservations [`Budgets::expire`] would look at.
+    pub fn due(&self, now: UnixMillis) -> impl Iterator<Item = &Arc<str>> {
+        let due = self.due.iter().take_while(move |(due, _)| *due <= now);
+        due.map(|(_, request_id)| request_id)
+    }
+
     /// Charges in full what nobody settled by `now`.
     pub fn expire(&mut self, now: UnixMillis) -> Vec<Expired> {
         let mut expired = Vec::new();
@@ -194,20 +200,21 @@ impl Budgets {
                 break;
             }
             self.due.remove(&(due, Arc::clone(&request_id)));
-            expired.extend(self.charge_in_full(request_id));
+            expired.extend(self.charge_in_full(request_id, now));
         }
         expired
     }
 
-    /// The first expiry passes into a charge, the second forgets the reservation.
-    fn charge_in_full(&mut self, request_id: Arc<str>) -> Option<Expired> {
+    /// The first expiry passes into a charge, the second forgets the reservation. The time between
+    /// begins now, also when the machine slept since it was due.
+    fn charge_in_full(&mut self, request_id: Arc<str>, now: UnixMillis) -> Option<Expired> {
         let held = self.held.get_mut(&request_id)?;
         if held.charged {
             self.held.remove(&request_id);
             return None;
         }
         held.charged = true;
-        held.due = held.due.plus(LATE_MS);
+        held.due = now.plus(LATE_MS);
         self.due.insert((held.due, Arc::clone(&request_id)));
         let mut crossed = Vec::new();
         for key in &held.accounts {

@@ -4,7 +4,7 @@ use std::slice::from_ref;
 use std::sync::Arc;
 
 use dragoman_policy::budget::AccountWindow;
-use dragoman_policy::{BudgetRef, NanoDollars, Refusal, Scope, UnixMillis, Window};
+use dragoman_policy::{BudgetRef, Refusal, Scope, UnixMillis, Window};
 use tonic::async_trait;
 
 use super::Bench;
@@ -13,7 +13,7 @@ use super::scene::{
     request, settlement, states, window,
 };
 use crate::accounts::{
-    Accounts, AdmitRequest, NoPast, Past, PastError, Settled, Settlement, Unsettled, Warning,
+    Accounts, AdmitRequest, NoPast, Past, PastError, Settled, Settlement, Spent, Unsettled, Warning,
 };
 
 async fn accounts(bench: &dyn Bench) -> Arc<dyn Accounts> {
@@ -66,7 +66,9 @@ pub(crate) async fn a_request_is_settled_once_however_often_it_is_reported(bench
     for _ in 0..2 {
         let again = accounts.settle(&settlement("a", 40)).await.unwrap();
         assert_eq!(again, Settled::Already);
-        let again = accounts.charge(&settlement("a", 40), from_ref(&key)).await;
+        let again = accounts
+            .charge(&settlement("a", 40), 1, from_ref(&key))
+            .await;
         assert_eq!(again.unwrap(), Settled::Already);
     }
     assert_eq!(balance(&*accounts, &key).await, (40, 0));
@@ -131,12 +133,12 @@ pub(crate) async fn a_lost_reservation_is_charged_once(bench: &dyn Bench) {
     let unknown = accounts.settle(&settlement("lost", 70)).await.unwrap();
     assert_eq!(unknown, Settled::Unknown);
     let budgets = [key.clone()];
-    let charged = accounts.charge(&settlement("lost", 70), &budgets).await;
+    let charged = accounts.charge(&settlement("lost", 70), 1, &budgets).await;
     assert!(matches!(charged, Ok(Settled::Charged(_))), "{charged:?}");
-    let again = accounts.charge(&settlement("lost", 70), &budgets).await;
+    let again = accounts.charge(&settlement("lost", 70), 1, &budgets).await;
     assert_eq!(again.unwrap(), Settled::Already);
     assert_eq!(balance(&*accounts, &key).await, (70, 0));
-    let charged = accounts.charge(&settlement("other", 70), &budgets).await;
+    let charged = accounts.charge(&settlement("other", 70), 2, &budgets).await;
     assert!(matches!(charged, Ok(Settled::Charged(c)) if c.uncovered == nanos(40)));
     assert_eq!(balance(&*accounts, &key).await, (100, 0));
 }
@@ -200,18 +202,21 @@ pub(crate) async fn a_settlement_goes_to_the_window_of_its_admission(bench: &dyn
     assert_eq!(at(&old, window()), old.at());
 }
 
-/// Something was spent, the same of every account.
-struct Spent(u64);
+/// Something was spent, the same of every account, up to the third request.
+struct Earlier(u64);
 
 #[async_trait]
-impl Past for Spent {
-    async fn spent(&self, _: &AccountWindow) -> Result<NanoDollars, PastError> {
-        Ok(nanos(self.0))
+impl Past for Earlier {
+    async fn spent(&self, _: &AccountWindow) -> Result<Spent, PastError> {
+        Ok(Spent {
+            amount: nanos(self.0),
+            position: 3,
+        })
     }
 }
 
 pub(crate) async fn a_past_counts(bench: &dyn Bench) {
-    let accounts = bench.accounts(AT_ONCE, Arc::new(Spent(60))).await;
+    let accounts = bench.accounts(AT_ONCE, Arc::new(Earlier(60))).await;
     let (key, team) = (budget(Scope::Key, 170), budget(Scope::Team, 1_000));
     assert_eq!(balance(&*accounts, &key).await, (60, 0));
     let both = [key.clone(), team.clone()];
@@ -223,18 +228,18 @@ pub(crate) async fn a_past_counts(bench: &dyn Bench) {
 }
 
 pub(crate) async fn what_the_past_knows_is_not_charged_again(bench: &dyn Bench) {
-    let accounts = bench.accounts(AT_ONCE, Arc::new(Spent(60))).await;
+    let accounts = bench.accounts(AT_ONCE, Arc::new(Earlier(60))).await;
     let (key, team) = (budget(Scope::Key, 1_000), budget(Scope::Team, 1_000));
-    assert_eq!(balance(&*accounts, &key).await, (60, 0));
-    let recorded = Settlement {
-        recorded: true,
-        ..settlement("a", 50)
-    };
     let both = [key.clone(), team.clone()];
-    let charged = accounts.charge(&recorded, &both).await.unwrap();
-    assert!(matches!(charged, Settled::Charged(charge) if charge.accounts == [key.at()]));
+    for (name, position, charged) in [("in it", 3, vec![]), ("behind it", 4, both.to_vec())] {
+        let charged: Vec<_> = charged.iter().map(BudgetRef::at).collect();
+        let settled = accounts
+            .charge(&settlement(name, 50), position, &both)
+            .await;
+        assert!(matches!(settled, Ok(Settled::Charged(charge)) if charge.accounts == charged));
+    }
     assert_eq!(balance(&*accounts, &key).await, (110, 0));
-    assert_eq!(balance(&*accounts, &team).await, (60, 0));
+    assert_eq!(balance(&*accounts, &team).await, (110, 0));
 }
 
 pub(crate) async fn an_operator_sets_what_is_spent(bench: &dyn Bench) {

@@ -100,7 +100,6 @@ pub(crate) fn settlement(name: &str, cost: u64) -> Settlement {
         shares: Vec::new(),
         tokens: cost,
         output_tokens: cost.saturating_sub(PROMPT),
-        recorded: false,
         now: NOW,
     }
 }

@@ -9,13 +9,28 @@ use super::*;
 use crate::accounts::contract::scene::{
     AT_ONCE, EXPIRY, NOW, admit, balance, budget, charge, nanos, request, settlement,
 };
-use crate::accounts::{Accounts, InProcess, NoPast, Settled};
+use crate::accounts::{Accounts, AccountsError, InProcess, NoPast, Settled};
 
 async fn start(folder: &tempfile::TempDir) -> (InProcess, JournalGuard) {
     let file = folder.path().join("accounts.db");
-    InProcess::journaled(AT_ONCE, Arc::new(NoPast), &file)
-        .await
-        .unwrap()
+    let journaled = InProcess::journaled(AT_ONCE, Arc::new(NoPast), &file);
+    let (accounts, guard) = journaled.await.unwrap();
+    accounts.reminded();
+    (accounts, guard)
+}
+
+#[tokio::test]
+async fn nobody_passes_before_the_ledger_was_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("accounts.db");
+    let journaled = InProcess::journaled(AT_ONCE, Arc::new(NoPast), &file);
+    let (accounts, _guard) = journaled.await.unwrap();
+    let key = budget(Scope::Key, 1_000);
+    let dependency = "ledger";
+    let refused = accounts.admit(request("a", from_ref(&key), 90)).await;
+    assert_eq!(refused, Err(AccountsError::Unavailable { dependency }));
+    accounts.reminded();
+    admit(&accounts, request("a", from_ref(&key), 90)).await;
 }
 
 #[tokio::test]
@@ -75,7 +90,9 @@ async fn a_lost_tail_makes_no_room() {
     ));
     let unknown = accounts.settle(&settlement("b", 70)).await.unwrap();
     assert_eq!(unknown, Settled::Unknown);
-    let charged = accounts.charge(&settlement("b", 70), from_ref(&key)).await;
+    let charged = accounts
+        .charge(&settlement("b", 70), 1, from_ref(&key))
+        .await;
     assert!(matches!(charged, Ok(Settled::Charged(_))));
     assert_eq!(balance(&accounts, &key).await, (110, 0));
 }

@@ -1,10 +1,10 @@
 //! Accounts of one process that a journal remembers.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use dragoman_policy::budget::AccountWindow;
-use dragoman_policy::{BudgetRef, NanoDollars, UnixMillis};
+use dragoman_policy::{BudgetRef, NanoDollars};
 
 use super::{InProcess, State};
 use crate::accounts::journal::{
@@ -14,7 +14,9 @@ use crate::accounts::{AdmitRequest, Past, WaitOptions};
 
 impl InProcess {
     /// Accounts that are journaled in the SQLite `file`, and take up what an earlier process left
-    /// there.
+    /// there. Nobody is admitted before [`Accounts::reminded`].
+    ///
+    /// [`Accounts::reminded`]: crate::accounts::Accounts::reminded
     pub async fn journaled(
         options: WaitOptions,
         past: Arc<dyn Past>,
@@ -28,16 +30,10 @@ impl InProcess {
         state.journal = Some(writer.clone());
         let accounts = Self {
             journal: Some(writer),
-            journaled_until: written_at,
+            forgetful_since: Mutex::new(Some(written_at)),
             ..Self::over(state, options, past)
         };
         Ok((accounts, guard))
-    }
-
-    /// When the journal that was taken up was last written: what the ledger has from after it may
-    /// not be accounted for.
-    pub const fn journaled_until(&self) -> UnixMillis {
-        self.journaled_until
     }
 }
 

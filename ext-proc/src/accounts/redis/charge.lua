@@ -1,5 +1,5 @@
--- Charges a request that holds no reservation, as far as there is room. One that the ledger has
--- recorded is not charged to accounts that are new here: they will begin with the ledger's sum.
+-- Charges a request that holds no reservation, as far as there is room. Accounts that began with the
+-- ledger's sum up to its position or beyond have it already.
 if redis.call('EXISTS', ns .. ':s:' .. input.id) == 1 then
   return { 'already' }
 end
@@ -10,7 +10,7 @@ local reply = {}
 local accounts = {}
 for i, budget in ipairs(input.budgets) do
   accounts[i] = account(budget.name)
-  if not accounts[i] and not input.recorded then
+  if not accounts[i] then
     reply[#reply + 1] = int(i - 1)
   end
 end
@@ -20,7 +20,7 @@ end
 reply = { 'charged', '0' }
 local seen = {}
 for i, budget in ipairs(input.budgets) do
-  if accounts[i] and not seen[budget.name] then
+  if accounts[i].position < input.position and not seen[budget.name] then
     seen[budget.name] = true
     local a = accounts[i]
     a.limit, a.soft = budget.limit, budget.soft

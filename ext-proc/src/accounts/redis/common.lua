@@ -4,7 +4,8 @@
 -- Amounts are integers below 2^53, which doubles hold exactly. They are never written by Lua's own
 -- tostring, which keeps 14 digits, but by int() or by HINCRBY.
 --
--- a:<account and window>  hash    spent, reserved, limit (-1: none), soft (-1: none), alerted
+-- a:<account and window>  hash    spent, reserved, limit (-1: none), soft (-1: none), alerted,
+--                                 position: up to which record of the ledger it began with
 -- l:<account>             hash    since, requests, tokens, flying
 -- r:<request>             hash    amount, state, memo, accounts and limits as JSON
 -- s:<request>             string  it was settled
@@ -20,7 +21,8 @@ end
 
 local function account(name)
   local key = ns .. ':a:' .. name
-  local read = redis.call('HMGET', key, 'spent', 'reserved', 'limit', 'soft', 'alerted')
+  local read = redis.call('HMGET', key, 'spent', 'reserved', 'limit', 'soft', 'alerted',
+    'position')
   if not read[1] then
     return nil
   end
@@ -32,6 +34,7 @@ local function account(name)
     limit = tonumber(read[3] or '-1'),
     soft = tonumber(read[4] or '-1'),
     alerted = read[5] == '1',
+    position = tonumber(read[6] or '0'),
   }
 end
 

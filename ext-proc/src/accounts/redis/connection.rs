@@ -114,6 +114,8 @@ pub(super) struct Scripts {
     pub(super) expire: Script,
     pub(super) meet: Script,
     pub(super) balance: Script,
+    pub(super) outstanding: Script,
+    pub(super) memory: Script,
 }
 
 impl Default for Scripts {
@@ -127,6 +129,8 @@ impl Default for Scripts {
             expire: script(include_str!("expire.lua")),
             meet: script(include_str!("meet.lua")),
             balance: script(include_str!("balance.lua")),
+            outstanding: script(include_str!("outstanding.lua")),
+            memory: script(include_str!("memory.lua")),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::accounts::contract::scene::{
     AT_ONCE, admit, balance, budget, charge, nanos, request, settlement,
 };
 use crate::accounts::contract::{Bench, contract};
-use crate::accounts::{PastError, Settled};
+use crate::accounts::{PastError, Settled, Spent};
 
 #[async_trait]
 impl Bench for RedisServer {
@@ -64,8 +64,11 @@ struct Ledger(u64);
 
 #[async_trait]
 impl Past for Ledger {
-    async fn spent(&self, _: &AccountWindow) -> Result<NanoDollars, PastError> {
-        Ok(nanos(self.0))
+    async fn spent(&self, _: &AccountWindow) -> Result<Spent, PastError> {
+        Ok(Spent {
+            amount: nanos(self.0),
+            position: 5,
+        })
     }
 }
 
@@ -82,8 +85,13 @@ async fn a_redis_that_forgot_everything_is_told_by_the_ledger() {
     wait_for(&*accounts).await;
     let lost = accounts.settle(&settlement("a", 60)).await.unwrap();
     assert_eq!(lost, Settled::Unknown);
-    let charged = accounts.charge(&settlement("a", 60), from_ref(&key)).await;
-    assert!(matches!(charged, Ok(Settled::Charged(_))));
+    let budgets = from_ref(&key);
+    for (name, position) in [("in the sum", 5), ("a", 6)] {
+        let charged = accounts
+            .charge(&settlement(name, 60), position, budgets)
+            .await;
+        assert!(matches!(charged, Ok(Settled::Charged(_))));
+    }
     assert_eq!(balance(&*accounts, &key).await, (360, 0));
 }
 

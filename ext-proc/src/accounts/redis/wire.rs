@@ -63,7 +63,8 @@ pub(super) struct Settle<'s> {
     tokens: u64,
     remember: u64,
     release: bool,
-    recorded: bool,
+    /// Where the ledger has it.
+    pub(super) position: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) budgets: Vec<Budget>,
 }
@@ -77,10 +78,17 @@ pub(super) struct Expire {
 }
 
 #[derive(Debug, Serialize)]
+pub(super) struct Due {
+    pub(super) now: u64,
+}
+
+#[derive(Debug, Serialize)]
 pub(super) struct Meet {
     #[serde(flatten)]
     pub(super) budget: Budget,
     pub(super) spent: u64,
+    /// Up to where the ledger's requests are in it.
+    pub(super) position: u64,
     /// Whatever was known before.
     pub(super) set: bool,
 }
@@ -155,7 +163,7 @@ impl<'s> Settle<'s> {
             tokens: settlement.tokens.min(MOST),
             remember,
             release: false,
-            recorded: settlement.recorded,
+            position: 0,
             budgets: Vec::new(),
         }
     }
@@ -168,7 +176,7 @@ impl<'s> Settle<'s> {
             tokens: 0,
             remember,
             release: true,
-            recorded: false,
+            position: 0,
             budgets: Vec::new(),
         }
     }
@@ -252,6 +260,11 @@ impl Reply {
             tokens: self.number()?,
             flying: self.number()?,
         })
+    }
+
+    /// The rest.
+    pub(super) fn texts(self) -> impl Iterator<Item = String> {
+        self.0
     }
 
     /// The rest: positions of budgets that are not known yet.

@@ -30,7 +30,7 @@ use crate::authority::{Authority, Unavailable};
 use crate::store::{BudgetTemplate, KeyStore, StoreError, Unique};
 
 use reply::Spent;
-pub use spend::{LedgerSpend, Spend};
+pub use spend::{LedgerSpend, Spend, requests_of};
 
 /// How often a change is tried again that met another change.
 const TRIES: u32 = 5;

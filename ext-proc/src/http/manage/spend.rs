@@ -24,7 +24,7 @@ impl Spend for LedgerSpend {
     async fn of(&self, accounts: &[AccountWindow]) -> Result<Vec<NanoDollars>, Unavailable> {
         let mut spent = Vec::with_capacity(accounts.len());
         for account in accounts {
-            spent.push(match filter(account) {
+            spent.push(match requests_of(account) {
                 Some(filter) => self.sum(&filter).await?,
                 None => NanoDollars::ZERO,
             });
@@ -52,7 +52,7 @@ impl std::fmt::Debug for LedgerSpend {
 }
 
 /// The requests of an account in its window; `None` for what the ledger does not tell apart.
-fn filter(at: &AccountWindow) -> Option<RequestFilter> {
+pub fn requests_of(at: &AccountWindow) -> Option<RequestFilter> {
     let id = at.account.id.to_string();
     let mut filter = RequestFilter {
         from_ms: Some(at.window.start.0),
@@ -68,14 +68,18 @@ fn filter(at: &AccountWindow) -> Option<RequestFilter> {
             filter.team_id = Some(team.to_owned());
             filter.user_id = Some(user.to_owned());
         }
+        Scope::KeyModel => (filter.key_id, filter.alias) = of_model(&id)?,
+        Scope::UserModel => (filter.user_id, filter.alias) = of_model(&id)?,
+        Scope::TeamModel => (filter.team_id, filter.alias) = of_model(&id)?,
+        Scope::Provider => filter.provider = Some(id),
         Scope::Global => {}
-        Scope::KeyModel
-        | Scope::UserModel
-        | Scope::TeamModel
-        | Scope::EndUser
-        | Scope::Tag
-        | Scope::Provider
-        | Scope::Deployment => return None,
+        Scope::EndUser | Scope::Tag | Scope::Deployment => return None,
     }
     Some(filter)
+}
+
+/// An id and a model, out of the id of the account for both.
+fn of_model(id: &str) -> Option<(Option<String>, Option<String>)> {
+    let (id, model) = id.split_once('/')?;
+    Some((Some(id.to_owned()), Some(model.to_owned())))
 }

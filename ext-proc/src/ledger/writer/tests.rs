@@ -9,7 +9,7 @@ use super::*;
 use crate::database::DatabaseError;
 use crate::ledger::contract::record;
 use crate::ledger::{
-    AttemptRow, Expired, GroupBy, Keep, LedgerError, Page, RequestFilter, RequestRow, Sum,
+    AttemptRow, Expired, GroupBy, Keep, LedgerError, Page, RequestFilter, RequestRow, Standing, Sum,
 };
 
 /// Keeps the sizes of the batches it was given; fails while it is told to.
@@ -45,6 +45,14 @@ impl Ledger for Fake {
         Ok(None)
     }
 
+    async fn requests(&self, _: &[String]) -> Result<Vec<RequestRow>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    async fn position(&self, _: &str) -> Result<Option<u64>, LedgerError> {
+        Ok(None)
+    }
+
     async fn attempts(&self, _: &str) -> Result<Vec<AttemptRow>, LedgerError> {
         Ok(Vec::new())
     }
@@ -55,6 +63,10 @@ impl Ledger for Fake {
 
     async fn sums(&self, _: &[GroupBy], _: &RequestFilter) -> Result<Vec<Sum>, LedgerError> {
         Ok(Vec::new())
+    }
+
+    async fn standing(&self, _: &RequestFilter) -> Result<Standing, LedgerError> {
+        Ok(Standing::default())
     }
 
     async fn forget(&self, _: Expired, _: u64, _: u32) -> Result<u64, LedgerError> {
