@@ -203,6 +203,64 @@ fn redis() {
     });
 }
 
+/// What ended while Redis did not answer waits in the service, and dies with it.
+#[test]
+fn the_service_with_what_it_had_to_tell_redis() {
+    run(async {
+        let Some(redis) = Redis::start().await.expect("Redis starts") else {
+            return;
+        };
+        let mut scene = Scene::start(|setup| setup.env("REDIS_URL", &redis.url())).await;
+        let load = scene.load();
+        sleep(A_WHILE).await;
+        redis.pause();
+        sleep(A_WHILE).await;
+        scene.stack.service().kill();
+        redis.resume();
+        let restarted = scene.stack.restart_service().await;
+        restarted.expect("the service starts again");
+        scene.recovered().await;
+        scene.accounts_agree(load).await;
+        nothing_is_held(&scene).await;
+    });
+}
+
+#[test]
+fn redis_and_postgresql_together() {
+    run(async {
+        let (redis, postgres) = (Redis::start().await, Postgres::start().await);
+        let (Some(mut redis), Some(mut postgres)) = (
+            redis.expect("Redis starts"),
+            postgres.expect("PostgreSQL starts"),
+        ) else {
+            return;
+        };
+        let urls = [redis.url(), postgres.url()];
+        let scene = Scene::start(|setup| {
+            setup
+                .env("REDIS_URL", &urls[0])
+                .env("DATABASE_URL", &urls[1])
+        });
+        let scene = scene.await;
+        let load = scene.load();
+        sleep(A_WHILE).await;
+        postgres.kill();
+        sleep(Duration::from_millis(500)).await;
+        redis.kill();
+        sleep(A_WHILE).await;
+        redis.restart().await.expect("Redis starts again");
+        sleep(A_WHILE).await;
+        postgres.restart().await.expect("PostgreSQL starts again");
+        scene.recovered().await;
+        sleep(A_WHILE).await;
+        for (status, text) in load.refusals() {
+            assert_eq!(status, 503, "{text}");
+        }
+        scene.accounts_agree(load).await;
+        nothing_is_held(&scene).await;
+    });
+}
+
 #[test]
 fn postgresql() {
     run(async {

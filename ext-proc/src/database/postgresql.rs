@@ -14,7 +14,6 @@ const CONNECTIONS: u32 = 8;
 /// A server, and whether its schema is up to date. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct PostgreSql {
-    options: PgConnectOptions,
     pool: PgPool,
     is_ready: Arc<AtomicBool>,
 }
@@ -35,9 +34,8 @@ impl PostgreSql {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
-            .connect_lazy_with(options.clone());
+            .connect_lazy_with(options);
         Ok(Self {
-            options,
             pool,
             is_ready: Arc::default(),
         })
@@ -49,7 +47,8 @@ impl PostgreSql {
         if self.is_ready.load(Ordering::Acquire) {
             return Ok(());
         }
-        let connecting = tokio::time::timeout(PATIENCE, self.options.connect()).await;
+        let options = self.pool.connect_options();
+        let connecting = tokio::time::timeout(PATIENCE, options.connect()).await;
         let connection = connecting
             .unwrap_or(Err(sqlx::Error::PoolTimedOut))
             .map_err(postgres_failed)?;

@@ -176,7 +176,7 @@ pub(super) async fn readiness(State(api): State<Api>) -> Response {
     let readiness = Readiness::new(
         ledger.is_ok(),
         &api.writer.health(),
-        accounts.err(),
+        accounts.as_ref().err(),
         api.envoy.connected(),
         &refused.collect::<Vec<_>>(),
     );
@@ -192,7 +192,7 @@ impl Readiness {
     fn new(
         ledger_reads: bool,
         writer: &WriterHealth,
-        accounts: Option<AccountsError>,
+        accounts: Option<&AccountsError>,
         envoys: usize,
         refused: &[String],
     ) -> Self {
@@ -273,7 +273,7 @@ mod tests {
     fn accounts_that_are_away_are_named() {
         let dependency = "redis";
         let away = Some(AccountsError::Unavailable { dependency });
-        let readiness = Readiness::new(true, &writer(None), away, 1, &[]);
+        let readiness = Readiness::new(true, &writer(None), away.as_ref(), 1, &[]);
         let expected = "budgets and limits cannot be checked".to_owned();
         assert_eq!(failing(readiness), [(dependency, expected)]);
     }

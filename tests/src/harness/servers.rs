@@ -64,6 +64,22 @@ impl Redis {
         }
     }
 
+    /// It does nothing more until [`Redis::resume`], and forgets nothing.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// It goes on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(process) = &self.process {
+            process.signal(signal);
+        }
+    }
+
     /// Starts it, at the same address.
     ///
     /// # Errors

@@ -33,6 +33,7 @@ pub struct Setup {
     arguments: Vec<String>,
     state: Option<PathBuf>,
     replicas: usize,
+    ready: bool,
 }
 
 impl Setup {
@@ -50,6 +51,7 @@ impl Setup {
             arguments: Vec::new(),
             state: None,
             replicas: 1,
+            ready: true,
         }
     }
 
@@ -86,6 +88,13 @@ impl Setup {
     #[must_use]
     pub fn replicas(mut self, replicas: usize) -> Self {
         self.replicas = replicas;
+        self
+    }
+
+    /// It is enough that the service answers: something that it needs is not there yet.
+    #[must_use]
+    pub fn unready(mut self) -> Self {
+        self.ready = false;
         self
     }
 
@@ -165,7 +174,7 @@ impl Stack {
             replicas::join(&stack.bootstrap(), &folder.join(BOOTSTRAP))?;
         }
         stack.start_envoy()?;
-        stack.wait_until_ready(end).await?;
+        stack.wait_until(end, stack.setup.ready).await?;
         Ok(stack)
     }
 
@@ -235,6 +244,10 @@ impl Stack {
     }
 
     async fn wait_until_ready(&mut self, end: Instant) -> anyhow::Result<()> {
+        self.wait_until(end, true).await
+    }
+
+    async fn wait_until(&mut self, end: Instant, ready: bool) -> anyhow::Result<()> {
         let probe = self.client.clone();
         loop {
             let parts = [self.service.as_mut(), self.envoy.as_mut()];
@@ -243,13 +256,16 @@ impl Stack {
             }
             let request = probe.bare(reqwest::Method::GET, "/health/readiness").send();
             let state = match request.await {
-                Ok(reply) if reply.status() == 200 => {
-                    if TcpStream::connect(self.https).is_ok() {
+                Ok(reply) => {
+                    let status = reply.status();
+                    let text = reply.text().await.unwrap_or_default();
+                    // Envoy's own reply, without the service, names nothing.
+                    let answers = status == 200 || !ready && text.contains("\"failing\"");
+                    if answers && TcpStream::connect(self.https).is_ok() {
                         return Ok(());
                     }
-                    "nothing listens for HTTPS".to_owned()
+                    format!("readiness is {status}: {text}")
                 }
-                Ok(reply) => format!("readiness is {}", reply.status()),
                 Err(error) => format!("{error:?}"),
             };
             if Instant::now() > end {
