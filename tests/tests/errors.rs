@@ -3,7 +3,7 @@
 
 use dragoman_tests::{
     each_dialect,
-    harness::{Config, Reply, Setup, Shared, Stack, free_port, run},
+    harness::{Config, DIALECTS, Reply, Setup, Shared, Stack, free_port, run},
     provider::ScriptedProvider,
 };
 use serde_json::{Value, json};
@@ -44,18 +44,16 @@ async fn fixture() -> &'static Fixture {
             let provider = ScriptedProvider::start().await?;
             let mut config = Config::new().openai("retried", &provider, "gpt-retried");
             for failure in FAILURES {
-                let more = |path: &str| match *failure {
-                    "refused" => json!({"api_base": format!("http://{}{path}", free_port())}),
-                    "unresolved" => json!({"api_base": format!("http://nobody.invalid{path}")}),
-                    "stall" => json!({"timeout": 1, "stream_timeout": 1}),
-                    _ => json!({}),
-                };
-                let model = format!("x!{failure}");
-                config = config
-                    .openai(&format!("openai-{failure}"), &provider, &model)
-                    .with(more("/v1"))
-                    .anthropic(&format!("anthropic-{failure}"), &provider, &model)
-                    .with(more(""));
+                for dialect in DIALECTS {
+                    let alias = format!("{dialect}-{failure}");
+                    config = config.speaking(dialect, &alias, &provider, &format!("x!{failure}"));
+                    config = match *failure {
+                        "refused" => config.nowhere(&free_port().to_string()),
+                        "unresolved" => config.nowhere("nobody.invalid"),
+                        "stall" => config.with(json!({"timeout": 1, "stream_timeout": 1})),
+                        _ => config,
+                    };
+                }
             }
             let stack = Setup::new(&config).start().await?;
             Ok(Fixture { stack, provider })
@@ -81,6 +79,8 @@ async fn error(
 }
 
 each_dialect! {
+    [openai anthropic gemini ollama cohere]
+
     async fn a_provider_that_refuses_our_key_is_a_bad_gateway(fixture, alias) {
         error(fixture, alias, "error-401", 502, "api_error").await;
     }
@@ -145,8 +145,8 @@ each_dialect! {
 
     async fn a_stream_that_begins_with_an_error_has_its_status(fixture, alias) {
         let (status, kind) = match alias {
-            "openai" => (502, "api_error"),
-            _ => (503, "service_unavailable_error"),
+            "anthropic" | "gemini" => (503, "service_unavailable_error"),
+            _ => (502, "api_error"),
         };
         let model = format!("{alias}-error-after-0");
         fixture.stack.stream_hello(&model).await.reply.error(status, kind);

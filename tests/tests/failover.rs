@@ -2,10 +2,11 @@
 //! plan, whatever that speaks; the client does not notice.
 
 use dragoman_tests::{
-    harness::{Config, Setup, Shared, Stack, free_port, run},
+    harness::{Config, DIALECTS, Setup, Shared, Stack, free_port, run},
     provider::ScriptedProvider,
 };
-use serde_json::{Value, json};
+use futures::future::join_all;
+use serde_json::json;
 
 /// Every way to fail before the first token, as the scripted provider names it.
 const FAILURES: &[&str] = &[
@@ -59,14 +60,20 @@ async fn fixture() -> &'static Fixture {
                 .openai("good-openai", &good, "gpt-good")
                 .anthropic("good-anthropic", &good, "claude-good");
             for failure in FAILURES {
-                let (openai, anthropic) = (alias("openai", failure), alias("anthropic", failure));
-                config = config
-                    .openai(&openai, &bad, &format!("x!{failure}"))
-                    .with(quirks(failure, "/v1"))
-                    .fallback(&openai, &["good-anthropic"])
-                    .anthropic(&anthropic, &bad, &format!("x!{failure}"))
-                    .with(quirks(failure, ""))
-                    .fallback(&anthropic, &["good-openai"]);
+                for dialect in DIALECTS {
+                    let alias = alias(dialect, failure);
+                    // Whoever speaks otherwise.
+                    let other = match dialect {
+                        "openai" => "good-anthropic",
+                        _ => "good-openai",
+                    };
+                    config = config
+                        .speaking(dialect, &alias, &bad, &format!("x!{failure}"))
+                        .fallback(&alias, &[other]);
+                    if *failure == "refused" {
+                        config = config.nowhere(&free_port().to_string());
+                    }
+                }
             }
             let stack = Setup::new(&config).start().await?;
             Ok(Fixture { stack, bad, good })
@@ -78,16 +85,8 @@ fn alias(dialect: &str, failure: &str) -> String {
     format!("{dialect}-{failure}")
 }
 
-/// Nobody at the address where nobody is to be.
-fn quirks(failure: &str, path: &str) -> Value {
-    match failure {
-        "refused" => json!({"api_base": format!("http://{}{path}", free_port())}),
-        _ => json!({}),
-    }
-}
-
-/// Sends a request to the deployment that fails so, in both dialects, as JSON and as a stream:
-/// each is answered by the other provider, after one attempt at the first.
+/// Sends a request to the deployment that fails so, in each dialect, as JSON and as a stream: each is
+/// answered by another provider, after one attempt at the first.
 async fn is_survived(failure: &str) {
     let fixture = fixture().await;
     // What is wrong with a stream's events alone is no failure of an answer that is whole; and a
@@ -97,28 +96,29 @@ async fn is_survived(failure: &str) {
         "length+9" | "length-20" => &[false],
         _ => &[true, false],
     };
-    for dialect in ["openai", "anthropic"] {
-        for stream in streams.iter().copied() {
-            let text = format!("{failure} {dialect} {stream}.");
-            let body = json!({
-                "model": alias(dialect, failure),
-                "messages": [{"role": "user", "content": text}],
-            });
-            let said = if stream {
-                fixture.stack.stream_chat(body).await.said()
-            } else {
-                fixture.stack.chat(body).await.said()
-            };
-            assert_eq!(said, format!("You said: {text}"));
-            let tried = fixture.bad.requests_with(&text).len();
-            assert_eq!(
-                tried,
-                usize::from(failure != "refused"),
-                "attempts at the first: {text}"
-            );
-            assert_eq!(fixture.good.requests_with(&text).len(), 1, "{text}");
-        }
-    }
+    let cases = DIALECTS.iter().flat_map(|dialect| {
+        let streams = streams.iter();
+        streams.map(|stream| moves_on(fixture, failure, dialect, *stream))
+    });
+    join_all(cases).await;
+}
+
+async fn moves_on(fixture: &Fixture, failure: &str, dialect: &str, stream: bool) {
+    let text = format!("{failure} {dialect} {stream}.");
+    let body = json!({
+        "model": alias(dialect, failure),
+        "messages": [{"role": "user", "content": text}],
+    });
+    let said = if stream {
+        fixture.stack.stream_chat(body).await.said()
+    } else {
+        fixture.stack.chat(body).await.said()
+    };
+    assert_eq!(said, format!("You said: {text}"));
+    let tried = fixture.bad.requests_with(&text).len();
+    let expected = usize::from(failure != "refused");
+    assert_eq!(tried, expected, "attempts at the first: {text}");
+    assert_eq!(fixture.good.requests_with(&text).len(), 1, "{text}");
 }
 
 macro_rules! survives {

@@ -4,12 +4,12 @@
 
 use dragoman_tests::{
     each_dialect,
-    harness::{Config, Ending, Setup, Shared, Stack, Streamed, run},
+    harness::{Config, DIALECTS, Ending, Setup, Shared, Stack, Streamed, run},
     provider::ScriptedProvider,
 };
 use serde_json::{Value, json};
 
-/// Both dialects have said two or three of the four words by then.
+/// Each dialect has said some of the ten words by then, and none has said all.
 const FAILURES: &[&str] = &[
     "error-after-6",
     "junk-after-6",
@@ -36,13 +36,12 @@ async fn fixture() -> &'static Fixture {
                 .set("litellm_settings", "request_timeout", json!(2))
                 .openai("good", &good, "gpt-good");
             for failure in FAILURES {
-                let (openai, anthropic) =
-                    (format!("openai-{failure}"), format!("anthropic-{failure}"));
-                config = config
-                    .openai(&openai, &bad, &format!("x!{failure}"))
-                    .fallback(&openai, &["good"])
-                    .anthropic(&anthropic, &bad, &format!("x!{failure}"))
-                    .fallback(&anthropic, &["good"]);
+                for dialect in DIALECTS {
+                    let alias = format!("{dialect}-{failure}");
+                    config = config
+                        .speaking(dialect, &alias, &bad, &format!("x!{failure}"))
+                        .fallback(&alias, &["good"]);
+                }
             }
             let stack = Setup::new(&config).start().await?;
             Ok(Fixture { stack, bad, good })
@@ -98,6 +97,8 @@ fn ends_badly(streamed: &Streamed) {
 }
 
 each_dialect! {
+    [openai anthropic gemini ollama cohere]
+
     async fn an_error_event_of_the_provider_ends_the_stream_with_ours(fixture, alias) {
         ends_with_one_error(&stream(fixture, alias, "error-after-6").await);
     }
@@ -131,7 +132,7 @@ fn there_is_never_a_second_answer() {
             .iter()
             .filter(|failure| !failure.starts_with("stall"))
         {
-            for alias in ["openai", "anthropic"] {
+            for alias in DIALECTS {
                 stream(fixture, alias, failure).await;
             }
         }

@@ -1,7 +1,7 @@
 //! Answers that are right, in every form that bytes can take: the client sees none of it.
 
 use dragoman_tests::{
-    harness::{Config, Setup, Shared, Stack, run},
+    harness::{Config, DIALECTS, Setup, Shared, Stack, run},
     provider::ScriptedProvider,
 };
 use serde_json::{Value, json};
@@ -37,11 +37,12 @@ async fn fixture() -> &'static Fixture {
             let mut config = Config::new();
             for form in FORMS {
                 let model = format!("x!{form}");
-                config = config
-                    .openai(&format!("openai {form}"), &provider, &model)
-                    .anthropic(&format!("anthropic {form}"), &provider, &model)
-                    // Anthropic's answers have a limit: this is above the longest here.
-                    .with(json!({"max_tokens": 100_000}));
+                for dialect in DIALECTS {
+                    config = config
+                        .speaking(dialect, &format!("{dialect} {form}"), &provider, &model)
+                        // Anthropic's answers have a limit: this is above the longest here.
+                        .with(json!({"max_tokens": 100_000}));
+                }
             }
             let stack = Setup::new(&config).start().await?;
             Ok(Fixture {
@@ -59,10 +60,10 @@ fn asking(dialect: &str, form: &str) -> Value {
     })
 }
 
-/// What is said, whole and as a stream, by deployments of both dialects that send in this form.
+/// What is said, whole and as a stream, by deployments of each dialect that send in this form.
 async fn is_understood(form: &str, said: &str) {
     let stack = &fixture().await.stack;
-    for dialect in ["openai", "anthropic"] {
+    for dialect in DIALECTS {
         let whole = stack.chat(asking(dialect, form)).await.said();
         assert!(
             whole == said,

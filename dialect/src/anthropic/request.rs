@@ -51,6 +51,10 @@ const UNSUPPORTED: [(&str, &str); 15] = [
     ("verbosity", r#""medium""#),
 ];
 
+/// What models from 4.7 on take no more, but for the value that was the default
+/// (<https://platform.claude.com/docs/en/about-claude/models/migration-guide>).
+const SAMPLING: [(&str, &str); 3] = [("temperature", "1"), ("top_p", "1"), ("top_k", "0")];
+
 /// Parameters that are read here, and that are not passed on under their own name.
 const TRANSLATED: [&str; 18] = [
     "model",
@@ -107,6 +111,9 @@ pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
 /// Takes out what cannot be expressed.
 fn refuse(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupported) {
     unsupported.refuse_demands(request, &UNSUPPORTED);
+    if thinking::version(&call.config.model) >= Some((4, 7)) {
+        unsupported.refuse_demands(request, &SAMPLING);
+    }
     let tier = request.read::<String>("service_tier");
     if !matches!(tier.as_deref(), Some("auto" | "standard_only")) {
         if tier.as_deref().is_some_and(|tier| tier != "default") {

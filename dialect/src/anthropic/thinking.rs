@@ -38,6 +38,7 @@ pub(super) fn effort<'a>(
         "minimal" | "low" => (MIN_BUDGET, "low"),
         "medium" => (2048, "medium"),
         "high" => (4096, "high"),
+        "xhigh" if version(model) >= Some((4, 7)) => (8192, "xhigh"),
         "xhigh" | "max" => (8192, "max"),
         _ => return None,
     };
@@ -70,7 +71,7 @@ pub(super) fn effort<'a>(
 }
 
 /// The version in a model's name: `claude-opus-4-5-20251101` is 4.5. Dates are no versions.
-fn version(model: &str) -> Option<(u64, u64)> {
+pub(super) fn version(model: &str) -> Option<(u64, u64)> {
     let name = model.get(model.find("claude")?..)?;
     let mut numbers = name
         .split(['-', '.', '@', ':'])

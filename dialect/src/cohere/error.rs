@@ -33,6 +33,16 @@ fn text(message: &str) -> ProviderError {
     }
 }
 
+/// The failure of a model that said nothing because it would have been toxic.
+pub(super) fn toxic(provider: &str) -> Failure {
+    let error = ProviderError {
+        message: Some("the answer was withheld as toxic".to_owned()),
+        code: Some("content_filter".to_owned()),
+        ..ProviderError::default()
+    };
+    Failure::of_provider(provider, 400, &error, None)
+}
+
 /// The failure that stands where an answer should.
 pub(super) fn failure(provider: &str, message: Option<&RawValue>) -> Failure {
     let message = message.and_then(json::string);

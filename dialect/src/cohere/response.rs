@@ -45,6 +45,9 @@ pub(super) fn translate(
             meter.output(length(&texts) + length(&thoughts) + calls);
         }
     }
+    if finish == "content_filter" && texts.is_empty() && calls.is_empty() {
+        return Err(error::toxic(provider));
+    }
     let arguments: Vec<_> = calls.iter().map(arguments).collect();
     let tool_calls: Vec<_> = calls
         .iter()

@@ -138,6 +138,9 @@ impl ChatStream {
             .ok_or_else(|| error::failure(&self.provider, delta.error))?;
         let finish = match finish {
             "tool_calls" if self.calls == 0 => "stop",
+            "content_filter" if !sink.gate.is_open() => {
+                return Err(error::toxic(&self.provider));
+            }
             finish => finish,
         };
         self.end_call(sink);

@@ -105,8 +105,10 @@ impl Unsupported {
                 continue;
             };
             let value = raw.get();
-            let is_zero = *neutral == "0" && value.parse() == Ok(0.0);
-            let asks_for_nothing = value == "null" || value == *neutral || is_zero;
+            // `1.0` is `1`.
+            let number = |text: &str| text.parse::<f64>().ok();
+            let is_same = number(value).is_some_and(|value| number(neutral) == Some(value));
+            let asks_for_nothing = value == "null" || value == *neutral || is_same;
             if asks_for_nothing || !self.is_allowed(name) {
                 if !asks_for_nothing {
                     self.refuse(name);

@@ -16,7 +16,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::{
     content::Conversation,
     headers, path,
-    schema::{ChatRequest, Think},
+    schema::{ChatRequest, OutputTool, Think, ToolFunction},
 };
 use crate::{
     edge,
@@ -114,11 +114,11 @@ fn conversation<'a>(request: &'a Object<'_>) -> Result<Conversation<'a>, ApiErro
     Ok(conversation)
 }
 
-/// The tools as they are: Ollama has OpenAI's shape for them.
+/// The tools, in OpenAI's shape without what Ollama does not know in it.
 fn tools<'a>(
     request: &'a Object<'_>,
     unsupported: &mut Unsupported,
-) -> Result<Vec<&'a RawValue>, ApiError> {
+) -> Result<Vec<OutputTool<'a>>, ApiError> {
     const CHOICE: &str = "tool_choice";
     let choice = request.some(CHOICE).map(hub::tool_choice).transpose()?;
     match choice {
@@ -135,18 +135,32 @@ fn tools<'a>(
     };
     let raws: Vec<&'a RawValue> = serde_json::from_str(raw.get())
         .map_err(|_| ApiError::invalid("tools must be an array").param("tools"))?;
-    for (at, raw) in raws.iter().enumerate() {
-        let place = format!("tools[{at}]");
-        let tool: Option<Tool<'_>> = serde_json::from_str(raw.get()).ok();
-        let Some(function) = tool.and_then(|tool| tool.function) else {
-            let message = format!("{place} is not a function, and Ollama has no other tools");
-            return Err(ApiError::invalid(message).param(place));
-        };
-        if function.strict == Some(true) {
-            unsupported.leave_out("tools.strict");
-        }
+    let tools = raws.into_iter().enumerate();
+    tools.map(|(at, raw)| tool(at, raw, unsupported)).collect()
+}
+
+fn tool<'a>(
+    at: usize,
+    raw: &'a RawValue,
+    unsupported: &mut Unsupported,
+) -> Result<OutputTool<'a>, ApiError> {
+    let place = format!("tools[{at}]");
+    let tool: Option<Tool<'a>> = serde_json::from_str(raw.get()).ok();
+    let Some(function) = tool.and_then(|tool| tool.function) else {
+        let message = format!("{place} is not a function, and Ollama has no other tools");
+        return Err(ApiError::invalid(message).param(place));
+    };
+    if function.strict == Some(true) {
+        unsupported.leave_out("tools.strict");
     }
-    Ok(raws)
+    Ok(OutputTool {
+        r#type: "function",
+        function: ToolFunction {
+            name: function.name,
+            description: function.description,
+            parameters: function.parameters,
+        },
+    })
 }
 
 /// `response_format`, or Ollama's own `format`.

@@ -14,7 +14,7 @@ pub(super) struct ChatRequest<'a> {
     pub(super) model: &'a str,
     pub(super) messages: Vec<OutputMessage<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) tools: Vec<&'a RawValue>,
+    pub(super) tools: Vec<OutputTool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) format: Option<Cow<'a, RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,6 +26,23 @@ pub(super) struct ChatRequest<'a> {
     /// `keep_alive` and others of its own that stand beside the options.
     #[serde(flatten)]
     pub(super) rest: Object<'a>,
+}
+
+/// A tool: a function always.
+#[derive(Debug, Serialize)]
+pub(super) struct OutputTool<'a> {
+    pub(super) r#type: &'static str,
+    pub(super) function: ToolFunction<'a>,
+}
+
+/// The function of a tool.
+#[derive(Debug, Serialize)]
+pub(super) struct ToolFunction<'a> {
+    pub(super) name: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) description: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) parameters: Option<&'a RawValue>,
 }
 
 /// Whether, or how much, to think.

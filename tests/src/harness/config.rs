@@ -61,6 +61,47 @@ impl Config {
         )
     }
 
+    /// The same at the provider's Ollama API, without a key.
+    #[must_use]
+    pub fn ollama(self, alias: &str, provider: &ScriptedProvider, model: &str) -> Self {
+        let model = format!("ollama_chat/{model}");
+        self.deployment(alias, json!({"model": model, "api_base": provider.root()}))
+    }
+
+    /// The same at whichever of the provider's APIs has this name in [`DIALECTS`].
+    ///
+    /// [`DIALECTS`]: super::DIALECTS
+    #[must_use]
+    pub fn speaking(
+        self,
+        dialect: &str,
+        alias: &str,
+        provider: &ScriptedProvider,
+        model: &str,
+    ) -> Self {
+        match dialect {
+            "openai" => self.openai(alias, provider, model),
+            "anthropic" => self.anthropic(alias, provider, model),
+            "gemini" => self.gemini(alias, provider, model),
+            "ollama" => self.ollama(alias, provider, model),
+            "cohere" => self.cohere(alias, provider, model),
+            other => panic!("nobody speaks {other}"),
+        }
+    }
+
+    /// The same at the provider's Cohere API. Its key is `co-ALIAS`.
+    #[must_use]
+    pub fn cohere(self, alias: &str, provider: &ScriptedProvider, model: &str) -> Self {
+        self.deployment(
+            alias,
+            json!({
+                "model": format!("cohere_chat/{model}"),
+                "api_base": provider.root(),
+                "api_key": format!("co-{alias}"),
+            }),
+        )
+    }
+
     /// A deployment behind `alias`, with any `litellm_params`.
     #[must_use]
     #[allow(
@@ -101,6 +142,17 @@ impl Config {
             fallbacks.push(json!({alias: others}));
         }
         self
+    }
+
+    /// Nobody at the address of the deployment that was added last.
+    #[must_use]
+    pub fn nowhere(self, address: &str) -> Self {
+        let last = self.0["model_list"].as_array().and_then(|list| list.last());
+        let base = last.map(|entry| &entry["litellm_params"]["api_base"]);
+        let base = base.and_then(Value::as_str).unwrap_or_default();
+        let path = base.splitn(4, '/').nth(3).unwrap_or_default();
+        let base = format!("http://{address}/{path}");
+        self.with(json!({"api_base": base.trim_end_matches('/')}))
     }
 
     /// A setting of a section.

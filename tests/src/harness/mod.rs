@@ -52,6 +52,9 @@ pub use process::Process;
 pub use servers::{Postgres, Redis};
 pub use stack::{MASTER_KEY, Setup, Stack};
 
+/// The APIs that providers are scripted in.
+pub const DIALECTS: [&str; 5] = ["openai", "anthropic", "gemini", "ollama", "cohere"];
+
 /// How long a test waits for what should come soon.
 pub const SOON: Duration = Duration::from_secs(10);
 
@@ -125,26 +128,30 @@ impl<T> Shared<T> {
     }
 }
 
-/// Tests that hold for a deployment of either dialect. Each becomes a module with one test per
-/// dialect, `openai` and `anthropic`, which is also the alias that the test is given; the calling
-/// module has an `async fn fixture()`.
+/// Tests that hold for a deployment of any dialect. Each becomes a module with one test per dialect,
+/// whose name is also the alias that the test is given: those in brackets, else `openai` and
+/// `anthropic`. The calling module has an `async fn fixture()`.
 #[macro_export]
 macro_rules! each_dialect {
-    ($(async fn $name:ident($fixture:ident, $alias:ident) $body:block)*) => {$(
+    ([$($dialect:ident)*] $(async fn $name:ident $parameters:tt $body:block)*) => {
+        $crate::each_dialect! { @ [$($dialect)*] $([$name $parameters $body])* }
+    };
+    ($(async fn $name:ident $parameters:tt $body:block)*) => {
+        $crate::each_dialect! { @ [openai anthropic] $([$name $parameters $body])* }
+    };
+    (@ [$($dialect:ident)*]) => {$(
+        #[test]
+        fn $dialect() {
+            run(async { check(fixture().await, stringify!($dialect)).await });
+        }
+    )*};
+    (@ $dialects:tt $([$name:ident ($fixture:ident, $alias:ident) $body:block])*) => {$(
         mod $name {
             use super::*;
 
             async fn check($fixture: &'static Fixture, $alias: &'static str) $body
 
-            #[test]
-            fn openai() {
-                run(async { check(fixture().await, "openai").await });
-            }
-
-            #[test]
-            fn anthropic() {
-                run(async { check(fixture().await, "anthropic").await });
-            }
+            $crate::each_dialect! { @ $dialects }
         }
     )*};
 }

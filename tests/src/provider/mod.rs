@@ -1,5 +1,5 @@
-//! One process that plays several providers: the APIs of OpenAI, Azure, Anthropic, Gemini and Ollama, on
-//! one address.
+//! One process that plays several providers: the APIs of OpenAI, Azure, Anthropic, Gemini, Ollama and
+//! Cohere, on one address.
 //!
 //! It checks what it is sent as strictly as the real ones do, answers deterministically, counts
 //! tokens by a simple rule (see [`count`]), keeps its own ledger, records every request with all
@@ -11,6 +11,7 @@ mod anthropic;
 mod azure;
 mod behaviour;
 mod check;
+mod cohere;
 mod connection;
 pub mod control;
 mod fast;
@@ -97,7 +98,7 @@ impl ScriptedProvider {
         format!("http://{}/v1beta", self.address)
     }
 
-    /// Base URL of its other APIs (Azure's, Ollama's), which begin at the root.
+    /// Base URL of its other APIs (Azure's, Ollama's, Cohere's), which begin at the root.
     pub fn root(&self) -> String {
         format!("http://{}", self.address)
     }

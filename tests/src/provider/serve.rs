@@ -7,6 +7,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use super::{
     Mode, anthropic, azure,
     behaviour::Behaviour,
+    cohere,
     connection::{Connection, Request},
     control, fast, gemini, ollama, openai,
     reply::{self, Answer, Ending, Script, Step},
@@ -21,6 +22,7 @@ pub(crate) enum Vendor {
     Anthropic,
     Gemini,
     Ollama,
+    Cohere,
 }
 
 impl Vendor {
@@ -31,6 +33,8 @@ impl Vendor {
             Self::Gemini
         } else if path == "/api/chat" || path == "/api/embed" {
             Self::Ollama
+        } else if cohere::speaks(path) {
+            Self::Cohere
         } else if azure::serves(path) {
             Self::Azure
         } else {
@@ -145,9 +149,7 @@ fn respond(request: &Request, state: &State) -> (u64, Script) {
         number,
         state,
     };
-    let answer = vendor
-        .fault(&behaviour)
-        .unwrap_or_else(|| vendor.answer(&call));
+    let answer = vendor.fault(&call).unwrap_or_else(|| vendor.answer(&call));
     (number, reply::script(answer, &behaviour))
 }
 
@@ -174,6 +176,7 @@ impl Vendor {
             Self::Anthropic => anthropic::answer(call),
             Self::Gemini => gemini::answer(call),
             Self::Ollama => ollama::answer(call),
+            Self::Cohere => cohere::answer(call),
         }
     }
 
@@ -183,13 +186,14 @@ impl Vendor {
             Self::Anthropic => anthropic::error(status, message),
             Self::Gemini => gemini::error(status, message),
             Self::Ollama => ollama::error(status, message),
+            Self::Cohere => cohere::error(status, message),
         }
     }
 
     /// The answer that a fault puts in place of the model's.
-    fn fault(self, behaviour: &Behaviour) -> Option<Answer> {
+    fn fault(self, call: &Call<'_>) -> Option<Answer> {
         use super::behaviour::Fault;
-        match behaviour.fault.as_ref()? {
+        match call.behaviour.fault.as_ref()? {
             Fault::Error {
                 status,
                 retry_after,
@@ -199,6 +203,7 @@ impl Vendor {
                     Self::Anthropic => anthropic::failure(*status),
                     Self::Gemini => gemini::failure(*status),
                     Self::Ollama => ollama::failure(*status),
+                    Self::Cohere => cohere::failure(*status),
                 };
                 if let Some(seconds) = retry_after {
                     answer = answer.header("retry-after", seconds);
@@ -210,12 +215,14 @@ impl Vendor {
                 Self::Anthropic => anthropic::context_length(),
                 Self::Gemini => gemini::context_length(),
                 Self::Ollama => ollama::context_length(),
+                Self::Cohere => cohere::context_length(),
             }),
             Fault::ContentPolicy => Some(match self {
                 Self::OpenAi | Self::Azure => openai::content_policy(),
                 Self::Anthropic => anthropic::content_policy(),
-                Self::Gemini => gemini::content_policy(),
+                Self::Gemini => gemini::content_policy(call),
                 Self::Ollama => ollama::content_policy(),
+                Self::Cohere => cohere::content_policy(call),
             }),
             Fault::Html => Some(Answer::whole(
                 200,

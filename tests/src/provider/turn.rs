@@ -218,7 +218,9 @@ fn example(schema: &Value, name: &str) -> Value {
     if let Some(first) = schema.get("enum").and_then(|values| values.get(0)) {
         return first.clone();
     }
-    match schema.get("type").and_then(Value::as_str) {
+    // Google's types may be in capitals.
+    let kind = schema.get("type").and_then(Value::as_str);
+    match kind.map(str::to_ascii_lowercase).as_deref() {
         Some("string") => json!(format!("a \"{name}\" in Zürich\n")),
         Some("integer") => json!(42),
         Some("number") => json!(1.5),

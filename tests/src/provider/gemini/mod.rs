@@ -202,14 +202,15 @@ pub(crate) fn context_length() -> Answer {
 }
 
 /// A prompt that is refused is a 200.
-pub(crate) fn content_policy() -> Answer {
-    Answer::json(
-        200,
-        &json!({
-            "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
-            "usageMetadata": {"promptTokenCount": 9, "totalTokenCount": 9},
-        }),
-    )
+pub(crate) fn content_policy(call: &Call<'_>) -> Answer {
+    let blocked = json!({
+        "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
+        "usageMetadata": {"promptTokenCount": 9, "totalTokenCount": 9},
+    });
+    match target(&call.request.path) {
+        Some((_, true)) => Answer::events(vec![Event::data(blocked)], error_event()),
+        _ => Answer::json(200, &blocked),
+    }
 }
 
 fn invalid_argument(invalid: &Invalid) -> Answer {

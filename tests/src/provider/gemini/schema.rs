@@ -4,12 +4,18 @@ use serde_json::Value;
 
 use super::super::check::{Checked, Invalid, Object};
 
-const TYPES: [&str; 6] = ["string", "number", "integer", "boolean", "array", "object"];
+/// In either case.
+const TYPES: [&str; 12] = [
+    "string", "number", "integer", "boolean", "array", "object", "STRING", "NUMBER", "INTEGER",
+    "BOOLEAN", "ARRAY", "OBJECT",
+];
 
 /// Refuses what is not in the subset.
 pub(super) fn check(path: &str, schema: &Value) -> Checked<()> {
     let mut object = Object::new(path, schema, false)?;
     let kind = object.one_of("type", &TYPES)?;
+    let kind = kind.map(str::to_ascii_lowercase);
+    let kind = kind.as_deref();
     let alternatives = object.list("anyOf")?;
     for (index, choice) in alternatives.into_iter().flatten().enumerate() {
         check(&object.at(&format!("any_of[{index}]")), choice)?;
