@@ -230,6 +230,8 @@ pub enum UnknownPrice {
 pub struct Budgets {
     /// Record what a budget would have refused, and refuse nothing.
     pub dry_run: bool,
+    /// Admit under a budget what may cost more than can be told beforehand: tools that providers run.
+    pub allow_unbounded: bool,
     /// Where to go when most of a budget is spent.
     pub downgrade: Option<Downgrade>,
     /// Where alerts go; secret, because such addresses are all the authentication there is.

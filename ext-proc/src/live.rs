@@ -8,11 +8,15 @@ use dragoman_config::{Config, Deployment, Fallbacks, Provider};
 use dragoman_envoy::cluster_name;
 use dragoman_policy::keys::MASTER;
 use dragoman_policy::plan::RoutingSettings;
-use dragoman_policy::prices::{CONFIG_VERSION, OverrideError};
+use dragoman_policy::prices::{CONFIG_VERSION, Model, OverrideError};
 use dragoman_policy::{
     AccountId, Candidate, KeyHash, LimitRef, PicoPrice, Price, PriceTable, Route, RoutingTable,
     Scope, Strategy,
 };
+
+mod sizes;
+
+pub use sizes::Sizes;
 
 /// One configuration, ready to decide by.
 #[derive(Debug)]
@@ -52,8 +56,8 @@ pub struct Served {
     pub rpm: Option<u64>,
     /// Tokens per minute, where that is enforced.
     pub tpm: Option<u64>,
-    /// The longest answer of its model, in tokens.
-    pub max_output_tokens: Option<u64>,
+    /// What bounds a request to it; for a wildcard deployment without what the table would say.
+    pub sizes: Sizes,
     /// What it charges; for a wildcard deployment only what the configuration sets.
     pub price: Option<Charged>,
 }
@@ -110,6 +114,19 @@ impl Live {
         }
         let model = served.model.replacen('*', captured, 1);
         listed(&self.prices, served.provider, &model)
+    }
+
+    /// What bounds a request to `deployment`; `captured` is what its `*` stands for, if it has one.
+    pub fn sizes(&self, deployment: &str, captured: &str) -> Sizes {
+        let Some(served) = self.served(deployment) else {
+            return Sizes::unknown();
+        };
+        let found = self.config.deployment(deployment);
+        let Some(found) = found.filter(|_| !captured.is_empty()) else {
+            return served.sizes.clone();
+        };
+        let model = served.model.replacen('*', captured, 1);
+        Sizes::of(found, self.prices.lookup(served.provider, &model))
     }
 
     /// The retries that the deployments of `alias` ask for; the largest number counts.
@@ -204,7 +221,7 @@ fn served(
         max_retries: deployment.max_retries,
         rpm: deployment.rpm.filter(|_| config.router.pre_call_checks),
         tpm: deployment.tpm.filter(|_| config.router.pre_call_checks),
-        max_output_tokens: max_output_tokens(deployment, table),
+        sizes: Sizes::of(deployment, listed_model(deployment, table)),
         price: charged(deployment, table)?,
     })
 }
@@ -244,12 +261,8 @@ fn listed(table: &PriceTable, provider: &str, model: &str) -> Option<Charged> {
     Some((priced.price, Arc::from(priced.version)))
 }
 
-/// `model_info.max_output_tokens` (or `max_tokens`), else what the table knows.
-fn max_output_tokens(deployment: &Deployment, table: &PriceTable) -> Option<u64> {
-    let mut own = ["max_output_tokens", "max_tokens"].into_iter();
-    let own = own.find_map(|name| deployment.model_info.get(name)?.as_u64());
-    let listed = || table.lookup(deployment.provider.prefix, price_model(deployment));
-    own.or_else(|| listed()?.max_output_tokens)
+fn listed_model<'t>(deployment: &Deployment, table: &'t PriceTable) -> Option<&'t Model> {
+    table.lookup(deployment.provider.prefix, price_model(deployment))
 }
 
 /// The model whose price holds: `model_info.base_model` where it is set.

@@ -59,6 +59,25 @@ pub enum Refusal {
         /// What is missing.
         reason: Unpriced,
     },
+    /// A budget applies, and the provider may charge more than can be told beforehand.
+    #[error(
+        "`{member}` lets the provider do and charge more than can be told beforehand, and a budget \
+         applies here: leave it out, or ask for dragoman.budgets.allow_unbounded"
+    )]
+    Unbounded {
+        /// The member of the body.
+        member: String,
+    },
+    /// A budget applies, the request names what the provider stores, and nobody knows how much of it
+    /// the model can read.
+    #[error(
+        "the request refers to a conversation or a file that is not in it, a budget applies here, and \
+         how much the model `{model}` can read is not known: set max_input_tokens in model_info"
+    )]
+    UnknownContext {
+        /// As the client wrote it.
+        model: String,
+    },
 }
 
 impl From<budget::Refused> for Refusal {
@@ -118,6 +137,12 @@ impl From<Refusal> for ApiError {
             Refusal::Unpriced { .. } => error(ErrorKind::InvalidRequest)
                 .param("model")
                 .code("model_not_priced"),
+            Refusal::Unbounded { member } => error(ErrorKind::InvalidRequest)
+                .param(member)
+                .code("cost_not_bounded"),
+            Refusal::UnknownContext { .. } => error(ErrorKind::InvalidRequest)
+                .param("model")
+                .code("cost_not_bounded"),
         }
     }
 }

@@ -19,9 +19,12 @@ pub struct Facts {
     /// Estimated input tokens.
     #[serde(rename = "pt")]
     pub prompt_tokens: u64,
-    /// An upper bound of the input tokens.
+    /// An upper bound of the tokens of the text and of the documents in it.
     #[serde(rename = "pb")]
     pub prompt_bound: u64,
+    /// What else it may use.
+    #[serde(rename = "x", default, skip_serializing_if = "Extent::is_empty")]
+    pub extent: Extent,
     /// The output tokens that the client allows per choice, when it says so.
     #[serde(rename = "max", default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
@@ -37,6 +40,30 @@ pub struct Facts {
     /// Routing wishes in the body, which LiteLLM's clients send.
     #[serde(rename = "o", default, skip_serializing_if = "Overrides::is_empty")]
     pub overrides: Overrides,
+}
+
+/// What a request may use besides its text and its answer. How many tokens, and at which price, that
+/// is depends on the model, which the edge does not know.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Extent {
+    /// Images that are to be read.
+    #[serde(rename = "i", skip_serializing_if = "is_zero")]
+    pub images: u64,
+    /// The most milliseconds that the sound in it can last.
+    #[serde(rename = "a", skip_serializing_if = "is_zero")]
+    pub audio_ms: u64,
+    /// Output tokens that no cap covers, over all choices.
+    #[serde(rename = "o", skip_serializing_if = "is_zero")]
+    pub output_tokens: u64,
+    /// Whether it names what the provider will read and the edge cannot: a conversation or a file
+    /// that is stored there, a file elsewhere. With it the input may be as long as the model's context.
+    #[serde(rename = "u", skip_serializing_if = "std::ops::Not::not")]
+    pub unseen: bool,
+    /// A member of the body, such as `tools.web_search`, that lets the provider do and charge more than
+    /// can be told beforehand.
+    #[serde(rename = "b", skip_serializing_if = "Option::is_none")]
+    pub unbounded: Option<String>,
 }
 
 /// Routing wishes of a client, taken out of the body (they are never forwarded).
@@ -57,6 +84,17 @@ pub struct Overrides {
     /// Tags for the ledger.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+}
+
+impl Extent {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Overrides {
@@ -144,6 +182,8 @@ mod tests {
             stream: bool,
             prompt_tokens: u64,
             prompt_bound: u64,
+            (images, audio_ms, output_tokens, unseen) in any::<(u64, u64, u64, bool)>(),
+            unbounded in proptest::option::of(".*"),
             max_tokens in proptest::option::of(any::<u64>()),
             choices: u32,
             user in proptest::option::of(".*"),
@@ -151,9 +191,10 @@ mod tests {
             fallbacks in proptest::option::of(proptest::collection::vec(".*", 0..3)),
         ) -> Facts {
             let overrides = Overrides { fallbacks, ..Overrides::default() };
+            let extent = Extent { images, audio_ms, output_tokens, unseen, unbounded };
             Facts {
-                model, operation, stream, prompt_tokens, prompt_bound, max_tokens, choices, user,
-                path, overrides,
+                model, operation, stream, prompt_tokens, prompt_bound, extent, max_tokens, choices,
+                user, path, overrides,
             }
         }
     }

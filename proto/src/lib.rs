@@ -18,7 +18,7 @@ mod report;
 pub use admission::{Admission, AdmissionError};
 pub use config::{Dialect, EdgeConfig, FilterConfig, Quirks, UpstreamConfig};
 pub use error::{ApiError, ClientDialect, ErrorKind};
-pub use facts::{Facts, FactsError, Overrides};
+pub use facts::{Extent, Facts, FactsError, Overrides};
 pub use operation::Operation;
 pub use plan::Plan;
 pub use report::{AttemptReport, Outcome, Usage, UsageSource};

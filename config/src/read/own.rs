@@ -23,7 +23,7 @@ const SETTINGS: [&str; 7] = [
     "ledger",
 ];
 const LEDGER: [&str; 1] = ["retention_days"];
-const BUDGETS: [&str; 3] = ["dry_run", "downgrade", "alert_webhook"];
+const BUDGETS: [&str; 4] = ["dry_run", "allow_unbounded", "downgrade", "alert_webhook"];
 const DOWNGRADE: [&str; 2] = ["at", "to"];
 
 /// Variables that override the section, each with the key that it stands for.
@@ -188,8 +188,10 @@ fn read_budgets(
         Endpoint::parse(url.split(['?', '#']).next().unwrap_or(url))
             .map_err(|reason| ConfigError::Address { path, reason })?;
     }
+    let allow_unbounded = section.boolean("allow_unbounded", reader)?;
     Ok(Budgets {
         dry_run,
+        allow_unbounded: allow_unbounded.unwrap_or(false),
         downgrade: downgrade(&mut section, aliases, reader)?,
         alert_webhook: alert_webhook.map(Secret::new),
     })

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dragoman_proto::{ApiError, ClientDialect, Facts, Operation, Overrides};
+use dragoman_proto::{ApiError, ClientDialect, Extent, Facts, Operation, Overrides};
 use serde::{
     Deserializer,
     de::{DeserializeSeed, MapAccess, Visitor},
@@ -11,7 +11,9 @@ use serde_json::value::RawValue;
 
 use super::{
     invalid_json,
+    media::Medium,
     tally::{MAX_NAME, MAX_TEXTS, Measure, Shape, Tally},
+    tools::is_a_usual_tier,
 };
 use crate::json::{Name, Object};
 
@@ -143,6 +145,7 @@ pub(super) fn inspect(operation: Operation, path: &str, body: &[u8]) -> Result<F
             stream: false,
             prompt_tokens: 0,
             prompt_bound: 0,
+            extent: Extent::default(),
             max_tokens: None,
             choices: 1,
             user: None,
@@ -150,6 +153,8 @@ pub(super) fn inspect(operation: Operation, path: &str, body: &[u8]) -> Result<F
             overrides: Overrides::default(),
         },
         tally: Tally::default(),
+        best_of: 1,
+        prompts: 1,
         seen: Vec::new(),
         fault: None,
     };
@@ -173,6 +178,9 @@ pub(super) fn inspect(operation: Operation, path: &str, body: &[u8]) -> Result<F
     let mut facts = inspector.facts;
     facts.prompt_tokens = inspector.tally.estimate();
     facts.prompt_bound = inspector.tally.bound();
+    facts.extent = inspector.tally.into_extent();
+    facts.choices = facts.choices.max(inspector.best_of);
+    facts.choices = facts.choices.saturating_mul(inspector.prompts);
     Ok(facts)
 }
 
@@ -180,6 +188,10 @@ struct Inspector {
     operation: Operation,
     facts: Facts,
     tally: Tally,
+    /// Completions that are made and charged for each that is returned.
+    best_of: u32,
+    /// Prompts, each of which is completed.
+    prompts: u32,
     /// Required members that are there.
     seen: Vec<&'static str>,
     /// What is wrong; the parser's own error only stops it.
@@ -210,6 +222,12 @@ impl Inspector {
             "fallbacks" | "tags" | "metadata" => {
                 map.next_value_seed(Measure::collecting(&mut aside, &mut texts))?
             }
+            "tools" => map.next_value_seed(Measure::tools(&mut self.tally))?,
+            "prediction" => {
+                let shape = map.next_value_seed(Measure::new(&mut aside))?;
+                self.tally.predicted(&aside);
+                shape
+            }
             _ => map.next_value_seed(Measure::new(&mut self.tally))?,
         };
         if shape == Shape::Null {
@@ -232,6 +250,7 @@ impl Inspector {
                 if let Err(error) = self.note(name, &shape) {
                     return self.fault(error);
                 }
+                self.note_extent(name, &shape);
             }
         }
         self.seen.extend(required);
@@ -270,8 +289,10 @@ impl Inspector {
             ("n", Shape::Whole(n)) if *n > MAX_CHOICES => {
                 return Err(ApiError::invalid("n is at most 128").param("n"));
             }
-            ("n", Shape::Whole(n)) => facts.choices = u32::try_from(*n).unwrap_or(1),
-            ("tools", Shape::List { length, .. }) if *length > 0 => self.tally.tools(),
+            ("n", Shape::Whole(n)) => {
+                // The larger of two, as above.
+                facts.choices = facts.choices.max(u32::try_from(*n).unwrap_or(1));
+            }
             (
                 "messages",
                 Shape::List {
@@ -298,6 +319,49 @@ impl Inspector {
             _ => {}
         }
         Ok(())
+    }
+}
+
+impl Inspector {
+    /// What makes a request cost more than its text tells.
+    fn note_extent(&mut self, name: &str, shape: &Shape<'_>) {
+        use Operation::{Completions, Messages, Responses};
+        let tally = &mut self.tally;
+        match (name, self.operation, shape) {
+            ("tools" | "functions", _, Shape::List { length, .. }) if *length > 0 => tally.tools(),
+            // Where a provider has no schemas, a tool stands for one.
+            ("response_format", _, Shape::Object { .. }) => tally.tools(),
+            ("previous_response_id" | "conversation" | "prompt", Responses, _)
+            | ("container", Messages, _) => tally.medium(Medium::Elsewhere),
+            ("best_of", Completions, Shape::Whole(n)) => {
+                self.best_of = u32::try_from(*n).unwrap_or(u32::MAX).max(self.best_of);
+            }
+            (
+                "prompt",
+                Completions,
+                Shape::List {
+                    length,
+                    of_strings,
+                    of_lists,
+                    ..
+                },
+            ) if *of_strings || *of_lists => {
+                self.prompts = u32::try_from(*length).unwrap_or(u32::MAX).max(self.prompts);
+            }
+            ("service_tier", _, Shape::Text(tier)) if is_a_usual_tier(tier) => {}
+            ("inference_geo", _, Shape::Text(place)) if place == "global" => {}
+            ("speed", _, Shape::Text(speed)) if speed == "standard" => {}
+            ("service_tier" | "inference_geo" | "speed", _, Shape::Text(_) | Shape::LongText)
+            | ("web_search_options" | "search_parameters", _, Shape::Object { .. }) => {
+                tally.unbounded(name.to_owned());
+            }
+            ("mcp_servers" | "models" | "plugins", _, Shape::List { length, .. })
+                if *length > 0 =>
+            {
+                tally.unbounded(name.to_owned());
+            }
+            _ => {}
+        }
     }
 }
 

@@ -2,7 +2,10 @@
 
 use dragoman_proto::{ApiError, ErrorKind, Facts, Operation, Overrides};
 
-use super::tally::{MAX_NAME, Tally};
+use super::{
+    media::{self, Medium},
+    tally::{MAX_NAME, Tally},
+};
 use crate::multipart::{self, Part};
 
 pub(super) fn inspect(
@@ -33,7 +36,7 @@ pub(super) fn inspect(
                 .code("missing_required_parameter"),
         );
     }
-    let tally = tally(&parts, images);
+    let tally = tally(body, &parts, images);
     let field = |name: &str| {
         multipart::text(body, &parts, name)
             .map(str::trim)
@@ -53,6 +56,7 @@ pub(super) fn inspect(
         stream: field("stream").is_some_and(|text| text.eq_ignore_ascii_case("true")),
         prompt_tokens: tally.estimate(),
         prompt_bound: tally.bound(),
+        extent: tally.into_extent(),
         max_tokens: None,
         choices,
         user: field("user").map(str::to_owned),
@@ -62,12 +66,15 @@ pub(super) fn inspect(
 }
 
 /// Counts the parts that a model reads.
-fn tally(parts: &[Part<'_>], images: bool) -> Tally {
+fn tally(body: &[u8], parts: &[Part<'_>], images: bool) -> Tally {
     let mut tally = Tally::default();
     for part in parts {
         match (part.is_file, images, part.name) {
-            (true, true, _) => tally.image(),
-            (true, false, _) => tally.audio(part.range.len()),
+            (true, true, _) => tally.medium(Medium::Image),
+            (true, false, _) => {
+                let sound = body.get(part.range.clone()).unwrap_or_default();
+                tally.medium(Medium::Sound(media::longest_ms(sound.len(), sound)));
+            }
             (false, _, "prompt") => tally.text(part.range.len()),
             _ => {}
         }

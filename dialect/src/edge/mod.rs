@@ -3,7 +3,9 @@
 
 mod fields;
 mod form;
+mod media;
 mod tally;
+mod tools;
 
 use dragoman_proto::{ApiError, ErrorKind, Facts, Operation};
 

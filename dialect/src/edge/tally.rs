@@ -7,13 +7,14 @@ use serde::{
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
 
+use dragoman_proto::Extent;
+
+use super::{
+    media::{self, Medium},
+    tools::ToolSeen,
+};
 use crate::meter;
 
-/// The most tokens that one image is counted as. Claude's largest is 4,784 tokens (2,576 pixels on the
-/// long edge), gpt-4o's 1,445 (eight tiles), the patch-based models' 1,536 patches times at most 2.46,
-/// Gemini's tiles stay below as well. gpt-4o-mini counts 33 times as many tokens as gpt-4o, at a price
-/// to match, and is the known exception.
-const IMAGE_BOUND: u64 = 8192;
 /// What an image usually is.
 const IMAGE_ESTIMATE: u64 = 1000;
 /// Special tokens around a message, a name, a call.
@@ -30,9 +31,8 @@ const NUMBER_BOUND: u64 = 24;
 /// compress to no less than about 2 KB and are below 5,000 tokens.
 const DOCUMENT_BOUND_PER_BYTE: u64 = 2;
 
-/// What a file somewhere else may be: as many tokens as fit a usual context. Where no more fits, the
-/// provider refuses it; a larger context with larger files is the known exception.
-const REMOTE_DOCUMENT: usize = 100_000;
+/// What a second of sound usually is.
+const SOUND_ESTIMATE: u64 = 25;
 
 /// The longest name: facts travel in headers.
 pub(super) const MAX_NAME: usize = 512;
@@ -46,17 +46,19 @@ pub(super) struct Tally {
     text: u64,
     structure: u64,
     numbers: u64,
-    images: u64,
     documents: u64,
     messages: u64,
     has_tools: bool,
+    /// What is no text.
+    extent: Extent,
 }
 
 impl Tally {
     pub(super) fn estimate(&self) -> u64 {
         meter::estimate(self.text + self.structure / 4)
             .saturating_add(self.numbers)
-            .saturating_add(self.images.saturating_mul(IMAGE_ESTIMATE))
+            .saturating_add(self.extent.images.saturating_mul(IMAGE_ESTIMATE))
+            .saturating_add((self.extent.audio_ms / 1000).saturating_mul(SOUND_ESTIMATE))
             .saturating_add(self.documents / 16)
             .saturating_add(self.messages.saturating_mul(MESSAGE_ESTIMATE))
             .max(1)
@@ -66,7 +68,6 @@ impl Tally {
         self.text
             .saturating_add(self.structure)
             .saturating_add(self.numbers.saturating_mul(NUMBER_BOUND))
-            .saturating_add(self.images.saturating_mul(IMAGE_BOUND))
             .saturating_add(self.documents.saturating_mul(DOCUMENT_BOUND_PER_BYTE))
             .saturating_add(self.messages.saturating_mul(MESSAGE_BOUND))
             .saturating_add(if self.has_tools { TOOLS_BOUND } else { 0 })
@@ -77,17 +78,33 @@ impl Tally {
         self.text = self.text.saturating_add(bytes as u64);
     }
 
-    pub(super) fn image(&mut self) {
-        self.images = self.images.saturating_add(1);
+    /// Counts what is no text.
+    pub(super) fn medium(&mut self, medium: Medium) {
+        let extent = &mut self.extent;
+        match medium {
+            Medium::Image => extent.images = extent.images.saturating_add(1),
+            Medium::Sound(ms) => extent.audio_ms = extent.audio_ms.saturating_add(ms),
+            Medium::Document(bytes) => {
+                self.documents = self.documents.saturating_add(bytes as u64);
+            }
+            Medium::Elsewhere => extent.unseen = true,
+        }
     }
 
-    /// Audio is at most some 50 tokens a second, for which no encoding needs less than 1 KB.
-    pub(super) fn audio(&mut self, bytes: usize) {
-        self.document(bytes / 16);
+    /// Something lets the provider charge what cannot be told beforehand; the first is named.
+    pub(super) fn unbounded(&mut self, member: String) {
+        self.extent.unbounded.get_or_insert(member);
     }
 
-    pub(super) fn document(&mut self, bytes: usize) {
-        self.documents = self.documents.saturating_add(bytes as u64);
+    /// Output that no cap covers: what is predicted is charged as output where it is wrong.
+    pub(super) fn predicted(&mut self, others: &Self) {
+        self.extent.output_tokens = self.extent.output_tokens.saturating_add(others.text);
+        self.text(usize::try_from(others.text).unwrap_or(usize::MAX));
+    }
+
+    /// What was counted and is no text.
+    pub(super) fn into_extent(self) -> Extent {
+        self.extent
     }
 
     pub(super) fn messages(&mut self, number: usize) {
@@ -116,6 +133,8 @@ pub(super) enum Shape<'de> {
         of_strings: bool,
         /// Whether all elements are objects.
         of_objects: bool,
+        /// Whether all elements are lists.
+        of_lists: bool,
         /// The first element that is not an object with a `role`.
         roleless: Option<usize>,
     },
@@ -138,13 +157,8 @@ enum Place {
     Remote,
     /// What says where a file is, with Messages.
     Source,
-}
-
-/// Whether base64 or a data URL holds an image: PNG, JPEG, GIF or WebP by their first bytes.
-fn is_image(text: &str) -> bool {
-    ["data:image/", "iVBOR", "/9j/", "R0lGOD", "UklGR"]
-        .iter()
-        .any(|start| text.starts_with(start))
+    /// A tool.
+    Tool,
 }
 
 /// Reads any value, counts it, and says what it was. It recurses no deeper than serde_json allows.
@@ -163,6 +177,14 @@ impl<'t> Measure<'t> {
         }
     }
 
+    /// For a list of tools.
+    pub(super) fn tools(tally: &'t mut Tally) -> Self {
+        Self {
+            place: Place::Tool,
+            ..Self::new(tally)
+        }
+    }
+
     /// Also keeps the strings of a list, or of an object's `tags`.
     pub(super) fn collecting(tally: &'t mut Tally, texts: &'t mut Vec<String>) -> Self {
         Self {
@@ -172,16 +194,14 @@ impl<'t> Measure<'t> {
     }
 
     fn string(&mut self, text: &str) {
-        let bytes = text.len();
-        match self.place {
-            Place::Text | Place::Source => self.tally.text(bytes),
-            Place::Remote => self.tally.document(REMOTE_DOCUMENT),
-            Place::Document if text.starts_with("http") => self.tally.document(REMOTE_DOCUMENT),
-            Place::Image => self.tally.image(),
-            Place::Audio => self.tally.audio(bytes),
-            Place::Document if is_image(text) => self.tally.image(),
-            Place::Document => self.tally.document(bytes),
-        }
+        let medium = match self.place {
+            Place::Text | Place::Source | Place::Tool => return self.tally.text(text.len()),
+            Place::Remote => Medium::Elsewhere,
+            Place::Image => media::at_image_url(text),
+            Place::Audio => media::sound(text),
+            Place::Document => media::of_file(text),
+        };
+        self.tally.medium(medium);
     }
 }
 
@@ -193,7 +213,8 @@ impl Place {
             (_, "source") => Self::Source,
             (_, "file_url" | "file_id") => Self::Remote,
             (_, "input_audio") | (Self::Audio, "data") => Self::Audio,
-            (_, "file_data" | "data" | "b64_json") => Self::Document,
+            (_, "file_data" | "data" | "b64_json" | "video_url" | "file_uri" | "fileUri")
+            | (Self::Document, "url") => Self::Document,
             _ => Self::Text,
         }
     }
@@ -263,7 +284,8 @@ impl<'de> Visitor<'de> for Measure<'_> {
             place,
             mut texts,
         } = self;
-        let (mut length, mut of_strings, mut of_objects, mut roleless) = (0, true, true, None);
+        let (mut length, mut roleless) = (0, None);
+        let (mut of_strings, mut of_objects, mut of_lists) = (true, true, true);
         while let Some(shape) = seq.next_element_seed(Measure {
             tally: &mut *tally,
             place,
@@ -271,6 +293,7 @@ impl<'de> Visitor<'de> for Measure<'_> {
         })? {
             of_strings &= matches!(shape, Shape::Text(_) | Shape::LongText);
             of_objects &= matches!(shape, Shape::Object { .. });
+            of_lists &= matches!(shape, Shape::List { .. });
             if !matches!(shape, Shape::Object { has_role: true, .. }) {
                 roleless = roleless.or(Some(length));
             }
@@ -286,6 +309,7 @@ impl<'de> Visitor<'de> for Measure<'_> {
             length,
             of_strings,
             of_objects,
+            of_lists,
             roleless,
         })
     }
@@ -293,6 +317,7 @@ impl<'de> Visitor<'de> for Measure<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape<'de>, A::Error> {
         let (mut has_role, mut has_url) = (false, false);
         let (mut is_document, mut is_remote) = (false, false);
+        let mut tool = ToolSeen::default();
         let Self {
             tally,
             place,
@@ -306,6 +331,9 @@ impl<'de> Visitor<'de> for Measure<'_> {
                 texts: texts.as_deref_mut().filter(|_| name == "tags"),
             })?;
             let is_text = matches!(shape, Shape::Text(_) | Shape::LongText);
+            if place == Place::Tool {
+                tool.member(&name, &shape);
+            }
             match &*name {
                 "role" => has_role = is_text,
                 "url" => has_url = is_text && place == Place::Source,
@@ -315,7 +343,12 @@ impl<'de> Visitor<'de> for Measure<'_> {
             }
         }
         if is_document && is_remote {
-            tally.document(REMOTE_DOCUMENT);
+            tally.medium(Medium::Elsewhere);
+        }
+        if place == Place::Tool
+            && let Some(name) = tool.of_the_provider()
+        {
+            tally.unbounded(format!("tools.{name}"));
         }
         Ok(Shape::Object { has_role, has_url })
     }

@@ -180,8 +180,118 @@ fn images_are_no_text() {
         {{"url":"data:image/png;base64,{image}"}}}}]}}]}}"#
     ))
     .unwrap();
-    assert!(facts.prompt_bound < 10_000, "{}", facts.prompt_bound);
-    assert!(facts.prompt_bound > 8_000);
+    assert!(facts.prompt_bound < 1_000, "{}", facts.prompt_bound);
+    assert_eq!(facts.extent.images, 1);
+}
+
+#[test]
+fn sound_is_counted_in_time() {
+    let sound = "T2dnUwAC".repeat(10_000);
+    let part =
+        format!(r#"{{"type":"input_audio","input_audio":{{"data":"{sound}","format":"opus"}}}}"#);
+    let facts = chat(format!(
+        r#"{{"messages":[{{"role":"user","content":[{part}]}}]}}"#
+    ))
+    .unwrap();
+    assert!((120_000..121_000).contains(&facts.extent.audio_ms));
+    assert!(facts.prompt_bound < 1_000);
+}
+
+#[test]
+fn each_prompt_is_completed_as_often_as_the_best_is_looked_for() {
+    let choices = |members: &str| {
+        let body = format!(r#"{{"model":"m",{members}}}"#);
+        let facts = inspect(Operation::Completions, "/p", None, body.as_bytes());
+        facts.unwrap().choices
+    };
+    assert_eq!(choices(r#""prompt":"a""#), 1);
+    assert_eq!(choices(r#""prompt":[1,2,3],"n":2"#), 2);
+    assert_eq!(choices(r#""prompt":[[1],[2]],"n":2"#), 4);
+    assert_eq!(choices(r#""best_of":5,"prompt":["a","b","c"],"n":2"#), 15);
+}
+
+#[test]
+fn what_is_stored_elsewhere_is_unseen() {
+    let responses = |members: &str| {
+        let body = format!(r#"{{"model":"m","input":"x",{members}}}"#);
+        inspect(Operation::Responses, "/p", None, body.as_bytes()).unwrap()
+    };
+    for members in [
+        r#""previous_response_id":"resp_1""#,
+        r#""conversation":"conv_1""#,
+        r#""prompt":{"id":"pmpt_1"}"#,
+        r#""input":[{"role":"user","content":[{"type":"input_file","file_id":"f"}]}]"#,
+        r#""input":[{"role":"user","content":[{"type":"input_file","file_url":"https://a.test/b"}]}]"#,
+    ] {
+        assert!(responses(members).extent.unseen, "{members}");
+    }
+    assert!(
+        !responses(r#""previous_response_id":null,"stream":true"#)
+            .extent
+            .unseen
+    );
+}
+
+#[test]
+fn what_the_provider_does_on_its_own_is_named() {
+    let named = |operation, members: &str| {
+        let body = format!(
+            r#"{{"model":"m","input":"x","messages":[{{"role":"user","content":"x"}}],{members}}}"#
+        );
+        let facts = inspect(operation, "/p", None, body.as_bytes()).unwrap();
+        facts.extent.unbounded
+    };
+    let (chat, messages) = (Operation::ChatCompletions, Operation::Messages);
+    for (operation, members, name) in [
+        (
+            Operation::Responses,
+            r#""tools":[{"type":"function","name":"f"},{"type":"web_search"}]"#,
+            "tools.web_search",
+        ),
+        (
+            messages,
+            r#""tools":[{"type":"web_search_20250305","name":"web_search"}]"#,
+            "tools.web_search_20250305",
+        ),
+        (
+            chat,
+            r#""tools":[{"googleSearch":{}}]"#,
+            "tools.googleSearch",
+        ),
+        (chat, r#""web_search_options":{}"#, "web_search_options"),
+        (chat, r#""service_tier":"priority""#, "service_tier"),
+        (chat, r#""models":["a"]"#, "models"),
+        (messages, r#""mcp_servers":[{"type":"url"}]"#, "mcp_servers"),
+        (messages, r#""speed":"fast""#, "speed"),
+    ] {
+        assert_eq!(
+            named(operation, members).as_deref(),
+            Some(name),
+            "{members}"
+        );
+    }
+    for (operation, members) in [
+        (
+            chat,
+            r#""tools":[{"type":"function","function":{"name":"f"}}]"#,
+        ),
+        (chat, r#""service_tier":"flex""#),
+        (messages, r#""tools":[{"name":"f","input_schema":{}}]"#),
+        (
+            messages,
+            r#""tools":[{"type":"bash_20250124","name":"bash"}],"mcp_servers":[]"#,
+        ),
+        (Operation::AudioSpeech, r#""speed":2"#),
+    ] {
+        assert_eq!(named(operation, members), None, "{members}");
+    }
+}
+
+#[test]
+fn a_prediction_is_output_that_no_cap_covers() {
+    let facts = with(r#""prediction":{"type":"content","content":"0123456789"}"#).unwrap();
+    assert!((10..30).contains(&facts.extent.output_tokens));
+    assert!(facts.prompt_bound >= 15);
 }
 
 #[test]
@@ -293,16 +403,17 @@ fn media_of_messages_are_no_text() {
         let members = format!(
             r#""messages":[{{"role":"user","content":[{{"type":"{kind}","source":{source}}}]}}]"#
         );
-        messages(&members).unwrap().prompt_bound
+        let facts = messages(&members).unwrap();
+        (facts.prompt_bound, facts.extent.images, facts.extent.unseen)
     };
     let long = "A".repeat(100_000);
     let image = format!(r#"{{"type":"base64","media_type":"image/png","data":"iVBOR{long}"}}"#);
-    assert!((8_192..10_000).contains(&bound(&image, "image")));
+    assert!(matches!(bound(&image, "image"), (0..1_000, 1, false)));
     let url = r#"{"type":"url","url":"https://example.test/a"}"#;
-    assert!((8_192..10_000).contains(&bound(url, "image")));
-    assert!(bound(url, "document") >= 200_000);
+    assert!(matches!(bound(url, "image"), (0..1_000, 1, false)));
+    assert!(bound(url, "document").2);
     let pdf = format!(r#"{{"type":"base64","media_type":"application/pdf","data":"{long}"}}"#);
-    assert!(bound(&pdf, "document") >= 200_000);
+    assert!(matches!(bound(&pdf, "document"), (200_000.., 0, false)));
 }
 
 #[test]

@@ -3,21 +3,19 @@
 
 use std::sync::Arc;
 
-use dragoman_config::{Period as ConfigPeriod, UnknownPrice};
+use dragoman_config::Period as ConfigPeriod;
 use dragoman_policy::limits::TokenEstimate;
 use dragoman_policy::plan::Attempt;
-use dragoman_policy::prices::Ceiling;
 use dragoman_policy::window::{Period, Window};
 use dragoman_policy::{
-    AccountId, BudgetRef, LimitRef, NanoDollars, Price, Principal, Quote, Scope, UnixMillis,
+    AccountId, BudgetRef, LimitRef, NanoDollars, Principal, Refusal, Scope, UnixMillis,
 };
-use dragoman_proto::{Admission, Facts, Operation};
+use dragoman_proto::{Admission, Facts};
 
+use super::quote::quote;
 use crate::accounts::AdmitRequest;
 use crate::live::Live;
 
-/// Output tokens of a model of which no maximum is known, when the client sets none.
-const UNKNOWN_OUTPUT: u64 = 16_384;
 /// What a request's report may be late by before its reservation expires.
 const GRACE_MS: u64 = 60_000;
 
@@ -72,30 +70,32 @@ impl Bill {
         self.budgets.is_empty() && self.limits.is_empty()
     }
 
-    /// The request to the accounts.
+    /// The request to the accounts; refused where a budget needs a bound and there is none.
     pub fn request(
         self,
         live: &Live,
         admission: &Admission,
         estimate: &Estimate<'_>,
         now: UnixMillis,
-    ) -> AdmitRequest {
+    ) -> Result<AdmitRequest, Refusal> {
         let own = &live.config.own;
+        let bounded = !own.budgets.allow_unbounded && self.budgets.iter().any(BudgetRef::is_strict);
+        let quote = quote(live, estimate, &admission.alias, bounded)?;
         let downgrade = own.budgets.downgrade.as_ref();
-        AdmitRequest {
+        Ok(AdmitRequest {
             request_id: Arc::from(admission.request_id.as_str()),
             model: Arc::from(admission.alias.as_str()),
             budgets: self.budgets,
             limits: self.limits,
             tokens: tokens(estimate.facts),
-            quote: quote(live, estimate),
+            quote,
             asked: estimate.facts.max_tokens.is_some(),
             min_output_tokens: own.min_output_tokens,
             downgrade_at: downgrade.map(|to| u32::from(to.at.ten_thousandths() / 10)),
             memo: Arc::from(admission.encode()),
             now,
             expires_at: now.plus(estimate.total_ms.saturating_add(GRACE_MS)),
-        }
+        })
     }
 }
 
@@ -148,68 +148,4 @@ fn tokens(facts: &Facts) -> TokenEstimate {
         input: facts.prompt_tokens,
         output: facts.max_tokens.map(|max| max.saturating_mul(choices)),
     }
-}
-
-/// The prices of all deployments of the plan, and the most that the request can use there.
-fn quote(live: &Live, estimate: &Estimate<'_>) -> Quote {
-    let allow_unknown = live.config.own.unknown_price == UnknownPrice::Allow;
-    let unknown = if allow_unknown {
-        Price::FREE
-    } else {
-        Price::default()
-    };
-    let price = |attempt: &Attempt| {
-        let captured = attempt.captured.as_deref().unwrap_or_default();
-        live.price(&attempt.deployment, captured)
-            .map_or(unknown, |(price, _)| price)
-    };
-    let mut prices: Vec<Price> = estimate.attempts.iter().map(price).collect();
-    prices.dedup();
-    Quote::new(prices, ceiling(live, estimate))
-}
-
-fn ceiling(live: &Live, estimate: &Estimate<'_>) -> Ceiling {
-    let facts = estimate.facts;
-    let none = Ceiling {
-        input_tokens: facts.prompt_bound,
-        choices: 1,
-        ..Ceiling::default()
-    };
-    match facts.operation {
-        Operation::Embeddings
-        | Operation::Moderations
-        | Operation::Rerank
-        | Operation::CountTokens => none,
-        Operation::ImagesGenerations | Operation::ImagesEdits | Operation::ImagesVariations => {
-            Ceiling {
-                images: facts.choices.into(),
-                ..none
-            }
-        }
-        Operation::AudioSpeech => Ceiling {
-            characters: facts.prompt_bound,
-            ..none
-        },
-        Operation::ChatCompletions
-        | Operation::Completions
-        | Operation::AudioTranscriptions
-        | Operation::AudioTranslations
-        | Operation::Responses
-        | Operation::Messages => Ceiling {
-            output_tokens: facts
-                .max_tokens
-                .unwrap_or_else(|| longest_output(live, estimate.attempts)),
-            choices: facts.choices,
-            ..none
-        },
-    }
-}
-
-/// The longest answer that any deployment of the plan gives.
-fn longest_output(live: &Live, attempts: &[Attempt]) -> u64 {
-    let served = attempts
-        .iter()
-        .filter_map(|attempt| live.served(&attempt.deployment));
-    let longest = served.map(|served| served.max_output_tokens.unwrap_or(UNKNOWN_OUTPUT));
-    longest.max().unwrap_or(UNKNOWN_OUTPUT)
 }

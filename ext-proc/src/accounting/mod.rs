@@ -4,6 +4,7 @@
 mod bill;
 mod lost;
 mod past;
+mod quote;
 mod settler;
 
 pub use bill::{Bill, Estimate};

@@ -171,7 +171,7 @@ impl Admitter {
             total_ms,
         };
         admitted.admission.reserved = true;
-        let request = bill.request(live, &admitted.admission, &estimate, now);
+        let request = bill.request(live, &admitted.admission, &estimate, now)?;
         let granted = self.accounts.admit(request).await?;
         note_trials(&granted);
         let downgrade = live

@@ -151,7 +151,7 @@ mod tests {
             output_tokens,
             ..Ceiling::default()
         };
-        Quote::new(vec![price], ceiling)
+        Quote::new(vec![(price, ceiling)])
     }
 
     fn terms() -> Terms {
@@ -228,7 +228,7 @@ mod tests {
     fn only_a_budget_that_refuses_needs_a_price() {
         let mut trial = state(0, 0);
         trial.budget.dry_run = true;
-        let unpriced = Quote::new(vec![Price::default()], Ceiling::default());
+        let unpriced = Quote::new(vec![(Price::default(), Ceiling::default())]);
         assert!(offer(&[trial], &unpriced, &terms()).is_ok());
         assert!(offer(&[state(0, 0)], &unpriced, &terms()).is_err());
     }

@@ -297,7 +297,7 @@ fn quote(output_tokens: u64) -> Quote {
         output_tokens,
         ..Ceiling::default()
     };
-    Quote::new(vec![price], ceiling)
+    Quote::new(vec![(price, ceiling)])
 }
 
 fn admit(budgets: &mut Budgets, budget: &BudgetRef, output: u64, name: &str) -> Option<u64> {
@@ -343,7 +343,7 @@ fn a_refusal_states_the_least_that_the_request_needs() {
 
 #[test]
 fn a_model_without_a_price_is_not_admitted_under_a_budget() {
-    let quote = Quote::new(vec![Price::default()], Ceiling::default());
+    let quote = Quote::new(vec![(Price::default(), Ceiling::default())]);
     let key = budget(Scope::Key, 25);
     let mut budgets = Budgets::default();
     let refs = std::slice::from_ref(&key);

@@ -14,7 +14,9 @@ mod tests;
 
 pub use overrides::OverrideError;
 pub use quote::Quote;
-pub use table::{Mode, Model, PriceTable, PriceTableError, Priced};
+pub use table::{
+    IMAGE_OUTPUT_TOKENS, IMAGE_TOKENS, Mode, Model, PriceTable, PriceTableError, Priced,
+};
 
 /// The price version of a model whose prices the configuration sets.
 pub const CONFIG_VERSION: &str = "config";
@@ -57,6 +59,12 @@ pub struct LongContext {
     pub above: u64,
     /// Per input token.
     pub input: PicoPrice,
+    /// Per input token read from a cache; otherwise as for a shorter prompt.
+    #[serde(default)]
+    pub cached_input: Option<PicoPrice>,
+    /// Per input token written to a cache; otherwise as for a shorter prompt.
+    #[serde(default)]
+    pub cache_write: Option<PicoPrice>,
     /// Per output token.
     pub output: PicoPrice,
 }
@@ -75,10 +83,15 @@ pub struct Unpriced {
 /// charged by: what is left at zero is not reserved for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ceiling {
-    /// Upper bound of the input tokens.
+    /// Upper bound of the input tokens, but for those of sound.
     pub input_tokens: u64,
+    /// Upper bound of the input tokens of sound.
+    pub audio_tokens: u64,
     /// Cap of the output tokens of each choice.
     pub output_tokens: u64,
+    /// Upper bound of the output tokens that no cap covers, over all choices: images, speech,
+    /// transcripts.
+    pub uncapped_tokens: u64,
     /// Choices asked for; 0 counts as 1.
     pub choices: u32,
     /// Images asked for.
@@ -93,6 +106,8 @@ pub struct Ceiling {
 #[derive(Clone, Copy)]
 struct TokenRates {
     input: Option<PicoPrice>,
+    cached_input: Option<PicoPrice>,
+    cache_write: Option<PicoPrice>,
     output: Option<PicoPrice>,
 }
 
@@ -172,8 +187,8 @@ impl Price {
         if usage.input_tokens > 0 {
             let base = rates.input.ok_or(INPUT)?;
             let parts = [
-                (usage.cached_tokens, self.cached_input),
-                (usage.cache_write_tokens, self.cache_write),
+                (usage.cached_tokens, rates.cached_input),
+                (usage.cache_write_tokens, rates.cache_write),
                 (usage.audio_input_tokens, self.audio_input),
             ];
             picos = picos.saturating_add(split(usage.input_tokens, base, &parts));
@@ -193,10 +208,14 @@ impl Price {
         match self.long_context {
             Some(long) if input_tokens > long.above => TokenRates {
                 input: Some(long.input),
+                cached_input: long.cached_input.or(self.cached_input),
+                cache_write: long.cache_write.or(self.cache_write),
                 output: Some(long.output),
             },
             _ => TokenRates {
                 input: self.input,
+                cached_input: self.cached_input,
+                cache_write: self.cache_write,
                 output: self.output,
             },
         }
@@ -231,34 +250,54 @@ impl Price {
         }))
     }
 
-    /// All but the output tokens.
+    /// All but the output tokens under the cap.
     fn fixed_most(&self, ceiling: &Ceiling) -> Result<u128, Unpriced> {
         let mut picos = self.request.map_or(0, |price| price.times(1));
         if let Some(image) = self.image {
             picos = picos.saturating_add(image.times(ceiling.images));
         }
+        // Either these count or the tokens, never both.
         let other = self.time_and_characters(ceiling.audio_ms, ceiling.characters);
-        picos = picos.saturating_add(other);
         if !self.priced_by_token() {
-            return if self.is_unknown() {
-                Err(INPUT)
+            return if self.prices_some_of(ceiling) {
+                Ok(picos.saturating_add(other))
             } else {
-                Ok(picos)
+                Err(INPUT)
             };
         }
-        let base = self.rates(ceiling.input_tokens).input;
-        let dearest = [self.cache_write, self.audio_input]
-            .into_iter()
-            .flatten()
-            .chain(base)
-            .chain(self.input)
-            .max();
-        let dearest = match dearest {
-            Some(price) => price,
-            None if ceiling.input_tokens == 0 => PicoPrice::FREE,
-            None => return Err(INPUT),
+        let mut tokens = self.input_most(ceiling)?;
+        if ceiling.uncapped_tokens > 0 {
+            let dearest = self.dearest_output(ceiling)?;
+            tokens = tokens.saturating_add(dearest.times(ceiling.uncapped_tokens));
+        }
+        Ok(picos.saturating_add(tokens.max(other)))
+    }
+
+    /// The most that the input tokens can cost. A prompt that is shorter than its bound can cost the
+    /// prices of a shorter prompt, so these count too.
+    fn input_most(&self, ceiling: &Ceiling) -> Result<u128, Unpriced> {
+        let (text, audio) = (ceiling.input_tokens, ceiling.audio_tokens);
+        let rates = self.rates(text.saturating_add(audio));
+        let prices = [
+            rates.input,
+            rates.cached_input,
+            rates.cache_write,
+            self.input,
+            self.cached_input,
+            self.cache_write,
+        ];
+        let Some(of_text) = prices.into_iter().flatten().max() else {
+            return if text == 0 && audio == 0 {
+                Ok(0)
+            } else {
+                Err(INPUT)
+            };
         };
-        Ok(picos.saturating_add(dearest.times(ceiling.input_tokens)))
+        if rates.input.is_none() {
+            return Err(INPUT);
+        }
+        let of_audio = self.audio_input.unwrap_or(of_text).max(of_text);
+        Ok(of_text.times(text).saturating_add(of_audio.times(audio)))
     }
 
     /// Trillionths of a dollar per token of the output cap, over all choices.
@@ -266,12 +305,23 @@ impl Price {
         if !self.priced_by_token() || ceiling.output_tokens == 0 {
             return Ok(0);
         }
-        let base = self.rates(ceiling.input_tokens).output.ok_or(OUTPUT)?;
-        let dearest = [self.output, self.reasoning, self.audio_output]
-            .into_iter()
-            .flatten()
-            .fold(base, PicoPrice::max);
+        let dearest = self.dearest_output(ceiling)?;
         Ok(dearest.times(u64::from(ceiling.choices.max(1))))
+    }
+
+    fn dearest_output(&self, ceiling: &Ceiling) -> Result<PicoPrice, Unpriced> {
+        let input = ceiling.input_tokens.saturating_add(ceiling.audio_tokens);
+        let base = self.rates(input).output.ok_or(OUTPUT)?;
+        let prices = [self.output, self.reasoning, self.audio_output];
+        Ok(prices.into_iter().flatten().fold(base, PicoPrice::max))
+    }
+
+    /// Whether a model that is not sold by the token is sold by something that the request uses.
+    fn prices_some_of(&self, ceiling: &Ceiling) -> bool {
+        self.request.is_some()
+            || (self.image.is_some() && ceiling.images > 0)
+            || (self.audio_second.is_some() && ceiling.audio_ms > 0)
+            || (self.character.is_some() && ceiling.characters > 0)
     }
 
     fn priced_by_token(&self) -> bool {
@@ -292,16 +342,23 @@ fn nanos(picos: u128) -> NanoDollars {
     NanoDollars::from_picos_rounded_up(picos)
 }
 
-/// `total` units at `base`, except for the parts that have another price. Parts that are more than
-/// the total, as a careless provider reports them, are still charged.
+/// `total` units at `base`, except for the parts that have another price. A unit that belongs to two
+/// parts, such as cached sound, is charged once, at the dearer price; a part that is more than the
+/// total, as a careless provider reports it, is still charged.
 fn split(total: u64, base: PicoPrice, parts: &[(u64, Option<PicoPrice>)]) -> u128 {
-    let mut plain = total;
+    let mut plain = parts
+        .iter()
+        .fold(total, |most, (units, _)| most.max(*units));
+    let mut priced: Vec<(PicoPrice, u64)> = parts
+        .iter()
+        .filter_map(|(units, price)| Some(((*price)?, *units)))
+        .collect();
+    priced.sort_unstable_by(|a, b| b.cmp(a));
     let mut picos = 0_u128;
-    for (units, price) in parts {
-        if let Some(price) = price {
-            plain = plain.saturating_sub(*units);
-            picos = picos.saturating_add(price.times(*units));
-        }
+    for (price, units) in priced {
+        let units = units.min(plain);
+        plain -= units;
+        picos = picos.saturating_add(price.times(units));
     }
     picos.saturating_add(base.times(plain))
 }

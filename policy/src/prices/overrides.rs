@@ -100,6 +100,8 @@ fn long_context(input: Option<PicoPrice>, output: Option<PicoPrice>) -> Option<L
     Some(LongContext {
         above: ABOVE_200K,
         input: input?,
+        cached_input: None,
+        cache_write: None,
         output: output?,
     })
 }

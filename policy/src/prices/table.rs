@@ -32,7 +32,22 @@ pub struct Model {
     /// The longest output.
     #[serde(default)]
     pub max_output_tokens: Option<u64>,
+    /// The most tokens that an image in the prompt is counted as, where that is more than
+    /// [`IMAGE_TOKENS`] or is known to be less.
+    #[serde(default)]
+    pub max_image_tokens: Option<u64>,
+    /// The most tokens that an image is counted as which it makes.
+    #[serde(default)]
+    pub max_image_output_tokens: Option<u64>,
 }
+
+/// The most tokens that an image in a prompt is counted as by any model of which the table says nothing:
+/// OpenAI's patches (10,000 at most, times at most 1.62) and Qwen's (16,384); Claude's 4,784, Gemini's
+/// tiles and Pixtral's patches are fewer.
+pub const IMAGE_TOKENS: u64 = 16_384;
+/// The most tokens that a model makes an image of, where nothing is known: four times 4K at the 7,033
+/// tokens that gpt-image-2 makes of a square of 1,024 pixels.
+pub const IMAGE_OUTPUT_TOKENS: u64 = 57_600;
 
 /// What a model is for, in LiteLLM's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

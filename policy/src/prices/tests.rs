@@ -51,6 +51,42 @@ fn parts_of_the_input_and_output_have_their_own_price() {
 }
 
 #[test]
+fn a_token_of_two_parts_is_charged_once_at_the_dearer_price() {
+    let price = Price {
+        cached_input: Some(PicoPrice(500)),
+        audio_input: Some(PicoPrice(9_000)),
+        ..price(1_000, 0)
+    };
+    let cached_sound = Usage {
+        cached_tokens: 10,
+        audio_input_tokens: 10,
+        ..tokens(10, 0)
+    };
+    assert_eq!(price.cost(&cached_sound), Ok(NanoDollars::new(90)));
+}
+
+#[test]
+fn a_long_prompt_has_its_own_cache_prices() {
+    let price = Price {
+        cached_input: Some(PicoPrice(100)),
+        long_context: Some(LongContext {
+            above: 10,
+            input: PicoPrice(2_000),
+            cached_input: Some(PicoPrice(200)),
+            cache_write: None,
+            output: PicoPrice(0),
+        }),
+        ..price(1_000, 0)
+    };
+    let cached = |input| Usage {
+        cached_tokens: input,
+        ..tokens(input, 0)
+    };
+    assert_eq!(price.cost(&cached(10)), Ok(NanoDollars::new(1)));
+    assert_eq!(price.cost(&cached(20)), Ok(NanoDollars::new(4)));
+}
+
+#[test]
 fn a_part_without_its_own_price_costs_the_base_price() {
     let usage = Usage {
         cached_tokens: 10,
@@ -66,6 +102,8 @@ fn a_long_prompt_has_the_long_prices() {
         long_context: Some(LongContext {
             above: 200_000,
             input: PicoPrice(2_000),
+            cached_input: None,
+            cache_write: None,
             output: PicoPrice(6_000),
         }),
         ..price(1_000, 4_000)
@@ -119,6 +157,22 @@ fn a_model_sold_by_image_second_or_character_charges_by_it() {
         ..Usage::default()
     };
     assert_eq!(by_second.cost(&audio), Ok(NanoDollars::new(150_000)));
+}
+
+#[test]
+fn a_model_sold_by_image_has_no_price_for_a_chat() {
+    let by_image = Price {
+        image: Some(PicoPrice(1)),
+        ..Price::default()
+    };
+    let chat = Ceiling {
+        input_tokens: 10,
+        output_tokens: 10,
+        ..Ceiling::default()
+    };
+    assert!(by_image.most(&chat).is_err());
+    let two = Ceiling { images: 2, ..chat };
+    assert!(by_image.most(&two).is_ok());
 }
 
 #[test]
@@ -231,56 +285,93 @@ fn a_price_says_where_it_comes_from() {
 }
 
 prop_compose! {
+    fn maybe_price()(price in proptest::option::of(0_u64..100_000_000)) -> Option<PicoPrice> {
+        price.map(PicoPrice)
+    }
+}
+
+prop_compose! {
     fn any_price()(
         input in 0_u64..100_000_000, output in 0_u64..100_000_000,
-        cached_input in proptest::option::of(0_u64..100_000_000),
-        cache_write in proptest::option::of(0_u64..100_000_000),
-        audio_input in proptest::option::of(0_u64..100_000_000),
-        reasoning in proptest::option::of(0_u64..100_000_000),
-        long in proptest::option::of((1_u64..5_000, 0_u64..100_000_000, 0_u64..100_000_000)),
+        (cached_input, cache_write) in (maybe_price(), maybe_price()),
+        (audio_input, audio_output, reasoning) in (maybe_price(), maybe_price(), maybe_price()),
+        (image, audio_second, character, request) in
+            (maybe_price(), maybe_price(), maybe_price(), maybe_price()),
+        long in proptest::option::of((1_u64..5_000, any_long())),
+        by_token in proptest::bool::weighted(0.8),
     ) -> Price {
+        let by_token = |price| by_token.then_some(PicoPrice(price));
         Price {
-            cached_input: cached_input.map(|p| PicoPrice(p.min(input))),
-            cache_write: cache_write.map(PicoPrice),
-            audio_input: audio_input.map(PicoPrice),
-            reasoning: reasoning.map(PicoPrice),
-            long_context: long.map(|(above, input, output)| LongContext {
-                above, input: PicoPrice(input), output: PicoPrice(output),
-            }),
-            ..price(input, output)
+            input: by_token(input),
+            output: by_token(output),
+            cached_input, cache_write, audio_input, audio_output, reasoning,
+            image, audio_second, character, request,
+            long_context: long.map(|(above, long)| LongContext { above, ..long }),
         }
+    }
+}
+
+prop_compose! {
+    fn any_long()(
+        input in 0_u64..100_000_000, output in 0_u64..100_000_000,
+        (cached_input, cache_write) in (maybe_price(), maybe_price()),
+    ) -> LongContext {
+        LongContext {
+            above: 0, input: PicoPrice(input), cached_input, cache_write, output: PicoPrice(output),
+        }
+    }
+}
+
+prop_compose! {
+    fn any_ceiling()(
+        (input_tokens, audio_tokens) in (0_u64..10_000, 0_u64..10_000),
+        (output_tokens, uncapped_tokens) in (1_u64..10_000, 0_u64..10_000),
+        choices in 1_u32..4,
+        (images, audio_ms, characters) in (0_u64..10, 0_u64..100_000, 0_u64..10_000),
+    ) -> Ceiling {
+        Ceiling {
+            input_tokens, audio_tokens, output_tokens, uncapped_tokens, choices, images, audio_ms,
+            characters,
+        }
+    }
+}
+
+/// What a provider may report of a request under `ceiling`; parts may overlap.
+fn reported(ceiling: &Ceiling, parts: [u16; 9]) -> Usage {
+    let share = |whole: u64, part: u16| whole * u64::from(part) / u64::from(u16::MAX);
+    let audio_input_tokens = share(ceiling.audio_tokens, parts[0]);
+    let input = audio_input_tokens + share(ceiling.input_tokens, parts[1]);
+    let capped = ceiling.output_tokens * u64::from(ceiling.choices);
+    let output = share(capped + ceiling.uncapped_tokens, parts[2]);
+    Usage {
+        cached_tokens: share(input, parts[3]),
+        cache_write_tokens: share(input - share(input, parts[3]), parts[4]),
+        audio_input_tokens,
+        reasoning_tokens: share(output, parts[5]),
+        audio_output_tokens: share(output, parts[6]),
+        images: share(ceiling.images, parts[7]),
+        audio_ms: share(ceiling.audio_ms, parts[8]),
+        characters: share(ceiling.characters, parts[8]),
+        ..tokens(input, output)
     }
 }
 
 proptest! {
     #[test]
     fn no_request_costs_more_than_the_most(
-        price in any_price(), ceiling_input in 0_u64..10_000, cap in 1_u64..10_000,
-        choices in 1_u32..4, parts in any::<[u16; 6]>(),
+        price in any_price(), ceiling in any_ceiling(), parts in any::<[u16; 9]>(),
     ) {
-        let share = |whole: u64, part: u16| whole * u64::from(part) / u64::from(u16::MAX);
-        let input = share(ceiling_input, parts[0]);
-        let cached = share(input, parts[1]);
-        let written = share(input - cached, parts[2]);
-        let audio = share(input - cached - written, parts[3]);
-        let output = share(cap * u64::from(choices), parts[4]);
-        let usage = Usage {
-            cached_tokens: cached,
-            cache_write_tokens: written,
-            audio_input_tokens: audio,
-            reasoning_tokens: share(output, parts[5]),
-            ..tokens(input, output)
-        };
-        let ceiling = Ceiling {
-            input_tokens: ceiling_input, output_tokens: cap, choices, ..Ceiling::default()
-        };
-        prop_assert!(price.cost(&usage).unwrap() <= price.most(&ceiling).unwrap());
+        let usage = reported(&ceiling, parts);
+        if let (Ok(cost), Ok(most)) = (price.cost(&usage), price.most(&ceiling)) {
+            prop_assert!(cost <= most, "{} > {}: {:?}", cost, most, usage);
+        }
     }
 
     #[test]
     fn the_largest_output_that_fits_is_the_largest(
         price in any_price(), input in 0_u64..10_000, amount in 0_u64..1_000_000_000,
     ) {
+        prop_assume!(price.input.is_some());
         let amount = NanoDollars::new(amount);
         let with = |output_tokens| Ceiling {
             input_tokens: input, output_tokens, choices: 2, ..Ceiling::default()

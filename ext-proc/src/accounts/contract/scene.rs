@@ -61,7 +61,7 @@ pub(crate) fn quote(output_tokens: u64) -> Quote {
         output_tokens,
         ..Ceiling::default()
     };
-    Quote::new(vec![price], ceiling)
+    Quote::new(vec![(price, ceiling)])
 }
 
 /// A request for `output` tokens, so it costs `output + PROMPT` at most.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use dragoman_policy::PriceTable;
-use dragoman_proto::Overrides;
+use dragoman_proto::{Extent, Overrides};
 
 use super::*;
 use crate::accounts::{InProcess, WaitOptions};
@@ -52,6 +52,7 @@ fn facts(model: Option<&str>) -> Facts {
         stream: false,
         prompt_tokens: 7,
         prompt_bound: 70,
+        extent: Extent::default(),
         max_tokens: None,
         choices: 1,
         user: Some("ann".into()),
