@@ -58,6 +58,7 @@ pub enum BasePath {
 struct Differences {
     max_tokens_field: Option<&'static str>,
     no_stream_options: bool,
+    no_completions: bool,
     unsupported: &'static [&'static str],
 }
 
@@ -118,6 +119,7 @@ impl Provider {
         Quirks {
             max_tokens_field: self.differences.max_tokens_field.map(str::to_owned),
             no_stream_options: self.differences.no_stream_options,
+            no_completions: self.differences.no_completions,
             unsupported: self
                 .differences
                 .unsupported
@@ -149,6 +151,12 @@ impl Provider {
         self
     }
 
+    /// Has no text completions: they go through chat.
+    const fn chat_only(mut self) -> Self {
+        self.differences.no_completions = true;
+        self
+    }
+
     const fn with_v1(mut self) -> Self {
         self.base_path = BasePath::WithV1;
         self
@@ -176,6 +184,7 @@ const fn provider(
         differences: Differences {
             max_tokens_field: None,
             no_stream_options: false,
+            no_completions: false,
             unsupported: &[],
         },
     }
@@ -280,16 +289,16 @@ static PROVIDERS: &[Provider] = &[
     openai("custom_openai", "", &["OPENAI_BASE_URL", "OPENAI_API_BASE"], &["OPENAI_API_KEY"]),
     openai("openai_like", "", &["OPENAI_LIKE_API_BASE"], &["OPENAI_LIKE_API_KEY"]).keyless(),
     anthropic("anthropic", "https://api.anthropic.com", &["ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"], &["ANTHROPIC_API_KEY"]),
-    openai("groq", "https://api.groq.com/openai/v1", &["GROQ_API_BASE"], &["GROQ_API_KEY"]).rejects(GROQ),
+    openai("groq", "https://api.groq.com/openai/v1", &["GROQ_API_BASE"], &["GROQ_API_KEY"]).rejects(GROQ).chat_only(),
     openai("nebius", "https://api.tokenfactory.nebius.com/v1", &["NEBIUS_API_BASE"], &["NEBIUS_API_KEY"]),
     openai("deepseek", "https://api.deepseek.com/v1", &["DEEPSEEK_API_BASE"], &["DEEPSEEK_API_KEY"]).max_tokens(),
-    openai("mistral", "https://api.mistral.ai/v1", &["MISTRAL_API_BASE", "MISTRAL_AZURE_API_BASE"], &["MISTRAL_API_KEY", "MISTRAL_AZURE_API_KEY"]).with_v1().max_tokens().no_stream_options().rejects(MISTRAL),
-    openai("codestral", "https://codestral.mistral.ai/v1", &["CODESTRAL_API_BASE"], &["CODESTRAL_API_KEY"]).max_tokens().no_stream_options().rejects(MISTRAL),
+    openai("mistral", "https://api.mistral.ai/v1", &["MISTRAL_API_BASE", "MISTRAL_AZURE_API_BASE"], &["MISTRAL_API_KEY", "MISTRAL_AZURE_API_KEY"]).with_v1().max_tokens().no_stream_options().rejects(MISTRAL).chat_only(),
+    openai("codestral", "https://codestral.mistral.ai/v1", &["CODESTRAL_API_BASE"], &["CODESTRAL_API_KEY"]).max_tokens().no_stream_options().rejects(MISTRAL).chat_only(),
     openai("together_ai", "https://api.together.xyz/v1", &["TOGETHER_AI_API_BASE"], &["TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY", "TOGETHER_AI_TOKEN"]).max_tokens(),
     openai("fireworks_ai", "https://api.fireworks.ai/inference/v1", &["FIREWORKS_API_BASE"], &["FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"]).max_tokens(),
     openai("openrouter", "https://openrouter.ai/api/v1", &["OPENROUTER_API_BASE"], &["OPENROUTER_API_KEY", "OR_API_KEY"]),
     openai("xai", "https://api.x.ai/v1", &["XAI_API_BASE"], &["XAI_API_KEY"]),
-    openai("perplexity", "https://api.perplexity.ai", &["PERPLEXITY_API_BASE"], &["PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"]).max_tokens(),
+    openai("perplexity", "https://api.perplexity.ai", &["PERPLEXITY_API_BASE"], &["PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"]).max_tokens().chat_only(),
     openai("hosted_vllm", "", &["HOSTED_VLLM_API_BASE"], &["HOSTED_VLLM_API_KEY"]).keyless(),
     openai("vllm", "", &["VLLM_API_BASE", "HOSTED_VLLM_API_BASE"], &["VLLM_API_KEY", "HOSTED_VLLM_API_KEY"]).keyless(),
     openai("lm_studio", "http://localhost:1234/v1", &["LM_STUDIO_API_BASE"], &["LM_STUDIO_API_KEY"]).keyless().max_tokens(),
@@ -303,30 +312,30 @@ static PROVIDERS: &[Provider] = &[
     openai("deepinfra", "https://api.deepinfra.com/v1/openai", &["DEEPINFRA_API_BASE"], &["DEEPINFRA_API_KEY"]).max_tokens(),
     openai("anyscale", "https://api.endpoints.anyscale.com/v1", &["ANYSCALE_API_BASE"], &["ANYSCALE_API_KEY"]).max_tokens(),
     openai("friendliai", "https://api.friendli.ai/serverless/v1", &["FRIENDLI_API_BASE"], &["FRIENDLIAI_API_KEY", "FRIENDLI_TOKEN"]).max_tokens(),
-    openai("github", "https://models.inference.ai.azure.com", &["GITHUB_API_BASE"], &["GITHUB_API_KEY"]),
+    openai("github", "https://models.inference.ai.azure.com", &["GITHUB_API_BASE"], &["GITHUB_API_KEY"]).chat_only(),
     openai("novita", "https://api.novita.ai/v3/openai", &["NOVITA_API_BASE"], &["NOVITA_API_KEY"]).max_tokens(),
     openai("hyperbolic", "https://api.hyperbolic.xyz/v1", &["HYPERBOLIC_API_BASE"], &["HYPERBOLIC_API_KEY"]).max_tokens(),
     openai("featherless_ai", "https://api.featherless.ai/v1", &["FEATHERLESS_API_BASE"], &["FEATHERLESS_API_KEY", "FEATHERLESS_AI_API_KEY"]).max_tokens(),
-    openai("moonshot", "https://api.moonshot.ai/v1", &["MOONSHOT_API_BASE"], &["MOONSHOT_API_KEY"]).max_tokens(),
+    openai("moonshot", "https://api.moonshot.ai/v1", &["MOONSHOT_API_BASE"], &["MOONSHOT_API_KEY"]).max_tokens().chat_only(),
     openai("dashscope", "https://dashscope.aliyuncs.com/compatible-mode/v1", &["DASHSCOPE_API_BASE"], &["DASHSCOPE_API_KEY"]).max_tokens(),
-    openai("volcengine", "https://ark.cn-beijing.volces.com/api/v3", &["VOLCENGINE_API_BASE"], &["VOLCENGINE_API_KEY", "ARK_API_KEY"]).max_tokens(),
-    openai("zai", "https://api.z.ai/api/paas/v4", &["ZAI_API_BASE"], &["ZAI_API_KEY"]).max_tokens(),
-    openai("meta_llama", "https://api.llama.com/compat/v1", &["LLAMA_API_BASE"], &["LLAMA_API_KEY"]),
+    openai("volcengine", "https://ark.cn-beijing.volces.com/api/v3", &["VOLCENGINE_API_BASE"], &["VOLCENGINE_API_KEY", "ARK_API_KEY"]).max_tokens().chat_only(),
+    openai("zai", "https://api.z.ai/api/paas/v4", &["ZAI_API_BASE"], &["ZAI_API_KEY"]).max_tokens().chat_only(),
+    openai("meta_llama", "https://api.llama.com/compat/v1", &["LLAMA_API_BASE"], &["LLAMA_API_KEY"]).chat_only(),
     openai("nscale", "https://inference.api.nscale.com/v1", &["NSCALE_API_BASE"], &["NSCALE_API_KEY"]),
     openai("wandb", "https://api.inference.wandb.ai/v1", &["WANDB_API_BASE"], &["WANDB_API_KEY"]),
     openai("baseten", "https://inference.baseten.co/v1", &["BASETEN_API_BASE"], &["BASETEN_API_KEY"]),
-    openai("ai21_chat", "https://api.ai21.com/studio/v1", &["AI21_API_BASE"], &["AI21_API_KEY"]).max_tokens(),
-    openai("ai21", "https://api.ai21.com/studio/v1", &["AI21_API_BASE"], &["AI21_API_KEY"]).max_tokens(),
-    openai("galadriel", "https://api.galadriel.com/v1", &["GALADRIEL_API_BASE"], &["GALADRIEL_API_KEY"]).max_tokens(),
-    openai("empower", "https://app.empower.dev/api/v1", &["EMPOWER_API_BASE"], &["EMPOWER_API_KEY"]).max_tokens(),
+    openai("ai21_chat", "https://api.ai21.com/studio/v1", &["AI21_API_BASE"], &["AI21_API_KEY"]).max_tokens().chat_only(),
+    openai("ai21", "https://api.ai21.com/studio/v1", &["AI21_API_BASE"], &["AI21_API_KEY"]).max_tokens().chat_only(),
+    openai("galadriel", "https://api.galadriel.com/v1", &["GALADRIEL_API_BASE"], &["GALADRIEL_API_KEY"]).max_tokens().chat_only(),
+    openai("empower", "https://app.empower.dev/api/v1", &["EMPOWER_API_BASE"], &["EMPOWER_API_KEY"]).max_tokens().chat_only(),
     openai("publicai", "https://api.publicai.co/v1", &["PUBLICAI_API_BASE"], &["PUBLICAI_API_KEY"]).max_tokens(),
     openai("veniceai", "https://api.venice.ai/api/v1", &[], &["VENICE_AI_API_KEY"]),
     openai("scaleway", "https://api.scaleway.ai/v1", &[], &["SCW_SECRET_KEY"]),
     openai("synthetic", "https://api.synthetic.new/openai/v1", &[], &["SYNTHETIC_API_KEY"]).max_tokens(),
     openai("nano-gpt", "https://nano-gpt.com/api/v1", &[], &["NANOGPT_API_KEY"]).max_tokens(),
-    openai("poe", "https://api.poe.com/v1", &[], &["POE_API_KEY"]).max_tokens(),
+    openai("poe", "https://api.poe.com/v1", &[], &["POE_API_KEY"]).max_tokens().chat_only(),
     openai("chutes", "https://llm.chutes.ai/v1", &[], &["CHUTES_API_KEY"]).max_tokens(),
-    openai("xiaomi_mimo", "https://api.xiaomimimo.com/v1", &[], &["XIAOMI_MIMO_API_KEY"]).max_tokens(),
+    openai("xiaomi_mimo", "https://api.xiaomimimo.com/v1", &[], &["XIAOMI_MIMO_API_KEY"]).max_tokens().chat_only(),
     openai("aihubmix", "https://aihubmix.com/v1", &["AIHUBMIX_API_BASE"], &["AIHUBMIX_API_KEY"]),
     openai("infinity", "", &["INFINITY_API_BASE"], &["INFINITY_API_KEY"]).keyless(),
     ollama("ollama"),

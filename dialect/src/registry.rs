@@ -20,7 +20,7 @@ use crate::{
 /// What a dialect's folder provides.
 pub(crate) trait ProviderDialect: std::fmt::Debug + Sync {
     /// Whether the deployment serves `operation` itself, of those that can go through chat instead:
-    /// Messages, its token count, and Responses.
+    /// text completions, Messages, its token count, and Responses.
     fn serves(&self, _config: &UpstreamConfig, _operation: Operation) -> bool {
         false
     }

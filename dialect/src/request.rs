@@ -75,7 +75,9 @@ impl ResponseContext {
     pub(crate) const fn client_dialect(&self) -> ClientDialect {
         match self.client {
             Client::Messages => ClientDialect::Anthropic,
-            Client::Hub | Client::Responses(_) => self.operation.client_dialect(),
+            Client::Hub | Client::Completions | Client::Responses(_) => {
+                self.operation.client_dialect()
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use dragoman_policy::{
     AccountId, Candidate, KeyHash, LimitRef, PicoPrice, Price, PriceTable, Route, RoutingTable,
     Scope, Strategy,
 };
+use dragoman_proto::Operation;
 
 mod sizes;
 
@@ -104,6 +105,15 @@ impl Live {
     /// The deployment with this id, when it is served.
     pub fn served(&self, id: &str) -> Option<&Served> {
         self.deployments.get(id)
+    }
+
+    /// Whether the provider of `deployment` has the endpoint of `operation`.
+    pub fn serves(&self, deployment: &str, operation: Operation) -> bool {
+        let found = self.config.deployment(deployment);
+        let dialect = found.and_then(|found| found.dialect);
+        self.served(deployment)
+            .zip(dialect)
+            .is_some_and(|(served, dialect)| dialect.serves(operation, &served.model))
     }
 
     /// What `deployment` charges; `captured` is what its `*` stands for, if it has one.

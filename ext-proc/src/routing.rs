@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dragoman_policy::cooldown::{CooldownRules, Cooldowns, Verdict};
 use dragoman_policy::plan::{self, DeploymentView, NoPlan, Plan, Wishes};
 use dragoman_policy::{AccountId, PicoPrice, Scope, UnixMillis};
+use dragoman_proto::Operation;
 
 use crate::accounts::{Accounts, Load};
 use crate::live::Live;
@@ -27,11 +28,12 @@ struct Memory {
 }
 
 impl Routing {
-    /// The plan for `alias`.
+    /// The plan for `operation` with `alias`.
     pub fn plan(
         &self,
         live: &Live,
         accounts: &dyn Accounts,
+        operation: Operation,
         alias: &str,
         wishes: &Wishes,
         now_ms: u64,
@@ -41,6 +43,7 @@ impl Routing {
             memory: &memory,
             live,
             accounts,
+            operation,
             now: UnixMillis(now_ms),
         };
         plan::plan(&live.routing, alias, wishes, &view, &mut random)
@@ -103,6 +106,7 @@ struct View<'a> {
     memory: &'a Memory,
     live: &'a Live,
     accounts: &'a dyn Accounts,
+    operation: Operation,
     now: UnixMillis,
 }
 
@@ -114,6 +118,10 @@ impl View<'_> {
 }
 
 impl DeploymentView for View<'_> {
+    fn serves(&self, deployment: &str) -> bool {
+        self.live.serves(deployment, self.operation)
+    }
+
     fn cooling_for(&self, deployment: &str) -> Option<u64> {
         self.memory.cooldowns.cooling_for(deployment, self.now)
     }

@@ -84,6 +84,9 @@ pub struct Quirks {
     /// The provider rejects `stream_options`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_stream_options: bool,
+    /// The provider has no text completions: they go through chat.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_completions: bool,
     /// Request parameters that the provider rejects.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<String>,

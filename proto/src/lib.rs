@@ -14,6 +14,7 @@ mod operation;
 mod plan;
 pub mod priority_group;
 mod report;
+mod serves;
 
 pub use admission::{Admission, AdmissionError};
 pub use config::{Dialect, EdgeConfig, FilterConfig, Quirks, UpstreamConfig};

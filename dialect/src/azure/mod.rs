@@ -13,7 +13,7 @@ use dragoman_proto::{ApiError, Operation, UpstreamConfig};
 use crate::{
     failure::{Failure, ProviderError},
     meter::Meter,
-    openai::OpenAi,
+    openai::{OpenAi, completes_texts},
     registry::ProviderDialect,
     request::{Call, ResponseContext, Translated},
     sink::EventTranslator,
@@ -25,7 +25,13 @@ pub(crate) struct Azure;
 
 impl ProviderDialect for Azure {
     fn serves(&self, config: &UpstreamConfig, operation: Operation) -> bool {
-        operation == Operation::Responses && path::has_responses(config)
+        match operation {
+            Operation::Responses => path::has_responses(config),
+            Operation::Completions => {
+                config.provider == "azure_text" || completes_texts(&config.model)
+            }
+            _ => false,
+        }
     }
 
     fn reasons(&self, config: &UpstreamConfig) -> bool {

@@ -1,4 +1,5 @@
-//! What clients speak beside OpenAI's chat: Anthropic's Messages and OpenAI's Responses.
+//! What clients speak beside OpenAI's chat: Anthropic's Messages, OpenAI's Responses and its text
+//! completions.
 //!
 //! A deployment that has such an API itself is asked in it. For any other, the request becomes one of
 //! the hub's, the provider's folder does what it does for chat, and what it answers in the hub's form
@@ -6,6 +7,7 @@
 
 mod blocks;
 mod chat;
+mod completions;
 mod messages;
 mod reply;
 mod responses;
@@ -31,6 +33,8 @@ pub(crate) enum Client {
     Hub,
     /// Anthropic's Messages.
     Messages,
+    /// OpenAI's text completions.
+    Completions,
     /// OpenAI's Responses, whose answers repeat some of the request.
     Responses(Box<Echo>),
 }
@@ -57,6 +61,9 @@ pub(crate) fn request(folder: &dyn ProviderDialect, call: &Call<'_>) -> Result<O
     let translated = match operation {
         Operation::CountTokens if !native => {
             return Ok(messages::count(call.admission.prompt_tokens));
+        }
+        Operation::Completions if !native => {
+            through_chat(folder, call, &completions::request(call)?)?
         }
         Operation::Messages if !native => {
             through_chat(folder, call, &messages::request(folder, call)?)?
@@ -108,6 +115,7 @@ fn through_chat(
 pub(crate) fn stream(context: &ResponseContext) -> Option<Box<dyn ClientStream>> {
     match &context.client {
         Client::Hub => None,
+        Client::Completions => Some(Box::new(completions::TextStream::new(context))),
         Client::Messages => Some(Box::new(Blocks::new(
             context,
             messages::EventWriter::new(context),
@@ -125,13 +133,13 @@ pub(crate) fn answer(
     answer: Vec<u8>,
     usage: &Usage,
 ) -> Result<Vec<u8>, Failure> {
-    if context.client == Client::Hub {
-        return Ok(answer);
-    }
-    let reply = Reply::read(context, &answer)?;
     match &context.client {
-        Client::Messages => messages::answer(context, &reply, usage),
-        Client::Responses(echo) => Ok(responses::answer(context, echo, &reply, usage)),
-        Client::Hub => Ok(Vec::new()),
+        Client::Hub => Ok(answer),
+        Client::Completions => completions::answer(context, &answer, usage),
+        Client::Messages => messages::answer(context, &Reply::read(context, &answer)?, usage),
+        Client::Responses(echo) => {
+            let reply = Reply::read(context, &answer)?;
+            Ok(responses::answer(context, echo, &reply, usage))
+        }
     }
 }

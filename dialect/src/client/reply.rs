@@ -169,7 +169,7 @@ impl CallOut<'_> {
 }
 
 /// The text of a message's content, unless it is empty.
-fn text(raw: Option<&RawValue>) -> Option<Cow<'_, RawValue>> {
+pub(super) fn text(raw: Option<&RawValue>) -> Option<Cow<'_, RawValue>> {
     let raw = raw?;
     if raw.get().starts_with('[') {
         let parts: Vec<Part<'_>> = serde_json::from_str(raw.get()).ok()?;

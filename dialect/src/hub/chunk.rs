@@ -215,17 +215,17 @@ struct UsageChunk<'a, U: ?Sized> {
 }
 
 #[derive(Serialize)]
-struct Framed<'a> {
+struct Framed<'a, C> {
     id: &'a str,
     object: &'a str,
     created: u64,
     model: &'a str,
-    choices: &'a [Choice<'a>],
+    choices: &'a [C],
 }
 
 impl StreamFrame {
     /// A chunk with `choices`.
-    pub(crate) fn chunk<'a>(&'a self, choices: &'a [Choice<'a>]) -> impl Serialize + 'a {
+    pub(crate) fn chunk<'a, C: Serialize>(&'a self, choices: &'a [C]) -> impl Serialize + 'a {
         Framed {
             id: &self.id,
             object: self.object,

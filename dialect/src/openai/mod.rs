@@ -10,6 +10,8 @@ mod response;
 mod schema;
 mod stream;
 
+pub(crate) use request::completes_texts;
+
 use dragoman_proto::{ApiError, Operation, UpstreamConfig};
 
 use crate::{
@@ -25,9 +27,13 @@ use crate::{
 pub(crate) struct OpenAi;
 
 impl ProviderDialect for OpenAi {
-    /// OpenAI's imitators know chat at most.
+    /// OpenAI's imitators know chat and text completions at most.
     fn serves(&self, config: &UpstreamConfig, operation: Operation) -> bool {
-        operation == Operation::Responses && config.provider == "openai"
+        match operation {
+            Operation::Responses => config.provider == "openai",
+            Operation::Completions => request::completes(config),
+            _ => false,
+        }
     }
 
     fn reasons(&self, config: &UpstreamConfig) -> bool {

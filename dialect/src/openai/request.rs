@@ -112,6 +112,21 @@ fn limit(request: &mut Object<'_>, field: &str, call: &Call<'_>) {
     }
 }
 
+/// Whether a deployment is asked for text completions as such. OpenAI itself has few models left that
+/// complete; its imitators have the endpoint for all, or for none.
+pub(super) fn completes(config: &UpstreamConfig) -> bool {
+    let is_openai = config.authority.starts_with("api.openai.com");
+    config.provider == "text-completion-openai"
+        || !config.quirks.no_completions && (!is_openai || completes_texts(&config.model))
+}
+
+/// Whether a model of OpenAI's completes texts, by its name.
+pub(crate) fn completes_texts(model: &str) -> bool {
+    ["instruct", "davinci", "babbage"]
+        .iter()
+        .any(|word| model.contains(word))
+}
+
 /// Whether these are OpenAI's own models, by the names that tell them apart.
 fn is_openai_s_own(config: &UpstreamConfig) -> bool {
     config.provider == "openai" || config.dialect == Dialect::Azure

@@ -1,6 +1,6 @@
 //! Endpoints besides chat, passed through to providers of OpenAI's kind; Messages to Anthropic.
 
-use dragoman_dialect::Translated;
+use dragoman_dialect::{RequestHead, Translated, translate_request};
 use dragoman_proto::{Admission, ApiError, Operation};
 use serde_json::{Value, json};
 
@@ -163,6 +163,63 @@ fn a_client_cannot_steer_the_gateway() {
     let sent = sent(&translate("openai", Operation::ChatCompletions, &body).unwrap());
     let names: Vec<_> = sent.as_object().unwrap().keys().collect();
     assert_eq!(names, ["messages", "model", "max_completion_tokens"]);
+}
+
+#[test]
+fn a_plan_can_count_on_what_a_dialect_says_it_serves() {
+    let all = json!({"input": "x", "prompt": "x", "query": "x", "documents": ["x"], "voice": "v",
+        "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]});
+    let all = serde_json::to_vec(&all).unwrap();
+    let form = "--b\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\nx\r\n--b\r\n\
+                Content-Disposition: form-data; name=\"image\"; filename=\"a.png\"\r\n\
+                Content-Type: image/png\r\n\r\nx\r\n--b--\r\n";
+    for name in [
+        "openai",
+        "groq",
+        "anthropic",
+        "ollama",
+        "azure",
+        "cohere",
+        "gemini",
+        "vertex-gemini",
+        "vertex-claude",
+    ] {
+        for operation in Operation::ALL {
+            let deployment = deployment(name);
+            let (kind, body) = if operation.is_multipart() {
+                (Some("multipart/form-data; boundary=b"), form.as_bytes())
+            } else {
+                let response = operation == Operation::Responses;
+                (
+                    None,
+                    if response {
+                        br#"{"input":"x"}"#
+                    } else {
+                        &all[..]
+                    },
+                )
+            };
+            let head = RequestHead {
+                content_type: kind,
+                ..RequestHead::default()
+            };
+            let asked = translate_request(&deployment, &admission(operation, false), &head, body);
+            let served = deployment.dialect.serves(operation, &deployment.model);
+            match asked {
+                Ok(_) => assert!(served, "{name} {operation:?} is served"),
+                Err(error) => {
+                    assert!(!served, "{name} {operation:?}: {}", error.message);
+                    let says = format!(
+                        "{} does not serve /v1{}",
+                        deployment.provider,
+                        operation.path()
+                    );
+                    assert!(error.message.starts_with(&says), "{}", error.message);
+                    assert_eq!(error.status(), 400);
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod bad_output;
 mod clients;
+mod completions;
 mod edge;
 mod endpoints;
 mod golden;

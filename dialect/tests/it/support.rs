@@ -49,6 +49,7 @@ pub(crate) fn deployment(name: &str) -> UpstreamConfig {
         Quirks {
             max_tokens_field: Some("max_tokens".into()),
             no_stream_options: true,
+            no_completions: true,
             unsupported: vec!["logprobs".into(), "seed".into()],
         }
     } else {

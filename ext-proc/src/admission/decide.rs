@@ -206,9 +206,14 @@ impl Admitter {
         if let Some(fallbacks) = &mut wishes.fallbacks {
             fallbacks.retain(|alias| principal.models.allows(alias));
         }
-        let plan = self
-            .routing
-            .plan(live, &*self.accounts, alias, &wishes, now_ms);
+        let plan = self.routing.plan(
+            live,
+            &*self.accounts,
+            facts.operation,
+            alias,
+            &wishes,
+            now_ms,
+        );
         plan.map_err(|no_plan| match (&no_plan, live.unserved_provider(alias)) {
             (NoPlan::UnknownModel { .. }, Some(provider)) => ApiError::invalid(format!(
                 "the model `{alias}` is configured with the provider `{provider}`, which this \

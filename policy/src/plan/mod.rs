@@ -3,8 +3,8 @@
 //! Within the alias: its deployments in the strategy's order, each once, then the same order again
 //! until `1 + num_retries` attempts. Then each fallback alias's deployments once each. An alias is
 //! visited once, so fallbacks cannot loop; fallbacks of fallbacks follow their alias at once (depth
-//! first, five deep), as LiteLLM does. Deployments that are cooling down or full are left out of an
-//! alias, and an alias without any left is skipped.
+//! first, five deep), as LiteLLM does. Deployments that are cooling down or full, or that lack the
+//! endpoint which is asked for, are left out of an alias, and an alias without any left is skipped.
 
 use std::sync::Arc;
 
@@ -58,6 +58,10 @@ impl Strategy {
 
 /// What is known of deployments right now; each method takes a deployment's id.
 pub trait DeploymentView {
+    /// Whether its provider has the endpoint that this request is for.
+    fn serves(&self, _deployment: &str) -> bool {
+        true
+    }
     /// Milliseconds until it may be used again; `None` when it may be used now.
     fn cooling_for(&self, _deployment: &str) -> Option<u64> {
         None
@@ -182,8 +186,13 @@ pub fn plan(
     let settings = table.settings();
     let retries = wishes.num_retries.unwrap_or(settings.num_retries);
     let mut attempts = Vec::new();
-    let mut shortage = Shortage::default();
-    for (fallback, name) in visited(table, alias, wishes).into_iter().enumerate() {
+    let aliases = visited(table, alias, wishes);
+    let mut shortage = Shortage {
+        // Where nobody has the endpoint, the filter says who lacks it.
+        wants_endpoint: anyone_serves(table, &aliases, view),
+        ..Shortage::default()
+    };
+    for (fallback, name) in aliases.into_iter().enumerate() {
         let Some(found) = table.find(name) else {
             if fallback == 0 {
                 return Err(NoPlan::UnknownModel {
@@ -213,6 +222,15 @@ pub fn plan(
         return Err(shortage.no_plan(alias));
     }
     Ok(Plan { attempts })
+}
+
+/// Whether a deployment of any of `aliases` has the endpoint that is asked for.
+fn anyone_serves(table: &RoutingTable, aliases: &[&str], view: &impl DeploymentView) -> bool {
+    let mut found = aliases.iter().filter_map(|name| table.find(name));
+    found.any(|found| {
+        let mut candidates = found.candidates().iter();
+        candidates.any(|candidate| view.serves(&candidate.id))
+    })
 }
 
 /// The aliases of a plan, in order, each once.
@@ -249,6 +267,8 @@ fn follow<'a>(table: &'a RoutingTable, alias: &'a str, depth: usize, visited: &m
 /// Why deployments were left out.
 #[derive(Default)]
 struct Shortage {
+    /// Whether deployments without the endpoint are left out.
+    wants_endpoint: bool,
     /// The shortest cooldown, in milliseconds.
     cooling: Option<u64>,
     full: bool,
@@ -262,6 +282,9 @@ impl Shortage {
     ) -> Vec<&'a Candidate> {
         let mut usable = Vec::with_capacity(candidates.len());
         for candidate in candidates {
+            if self.wants_endpoint && !view.serves(&candidate.id) {
+                continue;
+            }
             if let Some(left) = view.cooling_for(&candidate.id) {
                 self.cooling = Some(self.cooling.map_or(left, |shortest| shortest.min(left)));
             } else if view.is_full(&candidate.id) {

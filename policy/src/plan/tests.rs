@@ -13,9 +13,13 @@ struct View {
     latency: HashMap<&'static str, u64>,
     busy: HashMap<&'static str, u64>,
     price: HashMap<&'static str, u64>,
+    lacking: Vec<&'static str>,
 }
 
 impl DeploymentView for View {
+    fn serves(&self, id: &str) -> bool {
+        !self.lacking.contains(&id)
+    }
     fn cooling_for(&self, id: &str) -> Option<u64> {
         self.cooling.get(id).copied()
     }
@@ -84,6 +88,29 @@ fn ids(table: &RoutingTable, alias: &str, wishes: &Wishes, view: &View) -> Resul
 
 fn simple(table: &RoutingTable, alias: &str) -> String {
     ids(table, alias, &Wishes::default(), &View::default()).unwrap()
+}
+
+#[test]
+fn deployments_without_the_endpoint_are_left_out_while_others_have_it() {
+    let routes = vec![route("m", &["a", "b"]), route("f", &["c"])];
+    let table = RoutingTable::new(routes, settings(&[("m", &["f"])]));
+    let ids = |lacking: &[&'static str], cooling: &[(&'static str, u64)]| {
+        let view = View {
+            lacking: lacking.to_vec(),
+            cooling: cooling.iter().copied().collect(),
+            ..View::default()
+        };
+        ids(&table, "m", &Wishes::default(), &view)
+    };
+    assert_eq!(ids(&["a"], &[]).unwrap(), "b b b c");
+    assert_eq!(ids(&["a", "b"], &[]).unwrap(), "c");
+    // Who lacks it says so, when nobody has it.
+    assert_eq!(ids(&["a", "b", "c"], &[("a", 9)]).unwrap(), "b b b c");
+    let cooling = ids(&["a", "b"], &[("c", 2_000)]);
+    assert!(matches!(
+        cooling,
+        Err(NoPlan::AllCoolingDown { retry_after: 2, .. })
+    ));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod chat;
 mod endpoints;
 mod messages;
 mod multipart;
+mod rerank;
 mod responses;
 
 use serde_json::{Value, json};
@@ -38,6 +39,7 @@ pub(crate) fn answer(call: &Call<'_>) -> Answer {
         "/embeddings" => endpoints::embeddings(call),
         "/images/generations" => endpoints::images(call),
         "/moderations" => endpoints::moderations(call),
+        "/rerank" => rerank::answer(call),
         "/responses" => responses::answer(call),
         "/audio/speech" => endpoints::speech(call),
         "/audio/transcriptions" | "/audio/translations" => multipart::transcription(call),

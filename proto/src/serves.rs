@@ -1,0 +1,70 @@
+//! Which endpoints a provider has, by its dialect: what the filter translates, and so what a plan may
+//! count on.
+
+use crate::{Dialect, Operation};
+
+impl Dialect {
+    /// Whether `model`, at a provider that speaks this, can be asked for `operation`.
+    ///
+    /// Text completions, Messages, token counts and Responses are told through chat where a provider
+    /// has no such endpoint. OpenAI's imitators have more or less of its API, which their own answer
+    /// tells.
+    pub fn serves(self, operation: Operation, model: &str) -> bool {
+        use Operation as Op;
+        let through_chat = matches!(
+            operation,
+            Op::ChatCompletions | Op::Completions | Op::Messages | Op::CountTokens | Op::Responses
+        );
+        through_chat
+            || match self {
+                Self::OpenAi => true,
+                Self::Azure => !matches!(
+                    operation,
+                    Op::Moderations | Op::Rerank | Op::ImagesVariations
+                ),
+                Self::Anthropic => false,
+                Self::Ollama => operation == Op::Embeddings,
+                Self::Cohere => matches!(operation, Op::Embeddings | Op::Rerank),
+                Self::Gemini => is_gemini_s(operation),
+                Self::VertexAi => !model.contains("claude") && is_gemini_s(operation),
+            }
+    }
+}
+
+/// What Google's models have besides chat.
+const fn is_gemini_s(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Embeddings | Operation::ImagesGenerations
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chat_is_everywhere_and_speech_is_not() {
+        for dialect in [
+            Dialect::OpenAi,
+            Dialect::Anthropic,
+            Dialect::Ollama,
+            Dialect::Azure,
+            Dialect::Cohere,
+            Dialect::Gemini,
+            Dialect::VertexAi,
+        ] {
+            assert!(
+                dialect.serves(Operation::ChatCompletions, "m"),
+                "{dialect:?}"
+            );
+            assert!(dialect.serves(Operation::Completions, "m"), "{dialect:?}");
+            let speaks = matches!(dialect, Dialect::OpenAi | Dialect::Azure);
+            assert_eq!(
+                dialect.serves(Operation::AudioSpeech, "m"),
+                speaks,
+                "{dialect:?}"
+            );
+        }
+    }
+}
