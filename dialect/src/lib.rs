@@ -37,6 +37,7 @@ mod registry;
 mod request;
 mod response;
 mod sink;
+mod sound;
 mod vertex_ai;
 
 pub use head::{Head, ReportState, RequestHead, ResponseHead};

@@ -10,6 +10,9 @@ pub(crate) const fn estimate(bytes: u64) -> u64 {
     bytes.div_ceil(BYTES_PER_TOKEN)
 }
 
+/// Tokens of a second of speech, as the models that count it do.
+const TOKENS_PER_SECOND: u64 = 21;
+
 /// Counts while the answer passes, so that a cancelled answer is not free.
 #[derive(Debug)]
 pub(crate) struct Meter {
@@ -52,6 +55,24 @@ impl Meter {
         }
     }
 
+    /// With what will be charged once there is an answer, where the provider counts nothing else:
+    /// characters to speak, milliseconds of sound to hear.
+    pub(crate) const fn expecting(mut self, characters: u64, audio_ms: u64) -> Self {
+        self.counted.characters = characters;
+        self.counted.audio_ms = audio_ms;
+        self
+    }
+
+    /// The provider has spoken for so many milliseconds so far.
+    pub(crate) fn spoken(&mut self, audio_ms: u64) {
+        let tokens = audio_ms.saturating_mul(TOKENS_PER_SECOND).div_ceil(1000);
+        self.units(|usage| {
+            usage.audio_ms = audio_ms;
+            usage.output_tokens = tokens;
+            usage.audio_output_tokens = tokens;
+        });
+    }
+
     /// The provider has begun to answer with `bytes` of text.
     pub(crate) fn output(&mut self, bytes: usize) {
         self.output_bytes = self.output_bytes.saturating_add(bytes as u64);
@@ -68,9 +89,15 @@ impl Meter {
 
     /// The provider has counted (and may do so again: a later count replaces an earlier one).
     pub(crate) fn counted(&mut self, usage: Usage) {
+        let counts_time = usage.audio_ms > 0 || usage.input_tokens > 0;
         self.counted = Usage {
             images: usage.images.max(self.counted.images),
             characters: usage.characters.max(self.counted.characters),
+            audio_ms: if counts_time {
+                usage.audio_ms
+            } else {
+                self.counted.audio_ms
+            },
             ..usage
         };
         self.state = State::Counted;
@@ -98,7 +125,7 @@ impl Meter {
             },
             State::Estimating => Usage {
                 input_tokens: self.prompt_tokens,
-                output_tokens: estimated_output,
+                output_tokens: self.counted.output_tokens.max(estimated_output),
                 ..self.counted
             },
         }
@@ -124,6 +151,33 @@ mod tests {
         meter.output(9);
         let usage = meter.usage();
         assert_eq!((usage.input_tokens, usage.output_tokens), (10, 3));
+        assert_eq!(meter.source(), UsageSource::Estimated);
+    }
+
+    #[test]
+    fn what_is_expected_is_charged_once_there_is_an_answer() {
+        let mut meter = Meter::new(10).expecting(7, 1500);
+        assert_eq!(meter.usage(), Usage::default());
+        meter.output(0);
+        assert_eq!(
+            (meter.usage().characters, meter.usage().audio_ms),
+            (7, 1500)
+        );
+        meter.counted(Usage {
+            audio_ms: 1400,
+            ..Usage::default()
+        });
+        assert_eq!(meter.usage().audio_ms, 1400);
+    }
+
+    #[test]
+    fn speech_is_estimated_by_its_length() {
+        let mut meter = Meter::new(10).expecting(7, 0);
+        meter.spoken(1000);
+        meter.spoken(2000);
+        let usage = meter.usage();
+        assert_eq!((usage.audio_ms, usage.audio_output_tokens), (2000, 42));
+        assert_eq!((usage.output_tokens, usage.input_tokens), (42, 10));
         assert_eq!(meter.source(), UsageSource::Estimated);
     }
 

@@ -15,8 +15,23 @@ pub(crate) struct Part<'a> {
     pub(crate) name: &'a str,
     /// Whether it is a file.
     pub(crate) is_file: bool,
+    /// `content-type`, where it says so.
+    pub(crate) content_type: Option<&'a str>,
     /// Where its bytes are in the body.
     pub(crate) range: Range<usize>,
+    /// The same with the delimiter before it and its headers.
+    whole: Range<usize>,
+}
+
+/// What becomes of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Edit<'a> {
+    /// It stays.
+    Keep,
+    /// It has other bytes.
+    Replace(&'a [u8]),
+    /// It is left out.
+    Drop,
 }
 
 /// Why a form does not parse.
@@ -63,6 +78,7 @@ pub(crate) fn parts<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<Part<'
         let headers_end = memmem::find(rest, b"\r\n\r\n").ok_or(FormError::Unterminated)?;
         let headers = rest.get(..headers_end).unwrap_or_default();
         let (name, is_file) = disposition(headers).ok_or(FormError::Unnamed)?;
+        let content_type = header(headers, "content-type:");
         let start = at + headers_end + 4;
         let length = finder
             .find(body.get(start..).unwrap_or_default())
@@ -70,7 +86,9 @@ pub(crate) fn parts<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<Part<'
         parts.push(Part {
             name,
             is_file,
+            content_type,
             range: start..start + length.saturating_sub(2),
+            whole: at - delimiter.len()..start + length,
         });
         at = start + length + delimiter.len();
     }
@@ -78,14 +96,10 @@ pub(crate) fn parts<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<Part<'
 
 /// The name in a part's headers, and whether it has a file name too.
 fn disposition(headers: &[u8]) -> Option<(&str, bool)> {
-    let headers = std::str::from_utf8(headers).ok()?;
-    let line = headers.split("\r\n").find(|line| {
-        line.get(..20)
-            .is_some_and(|start| start.eq_ignore_ascii_case("content-disposition:"))
-    })?;
+    let line = header(headers, "content-disposition:")?;
     let mut name = None;
     let mut is_file = false;
-    for parameter in line.split(';').skip(1) {
+    for parameter in line.split(';') {
         let Some((key, value)) = parameter.split_once('=') else {
             continue;
         };
@@ -106,36 +120,44 @@ pub(crate) fn text<'a>(body: &'a [u8], parts: &[Part<'_>], name: &str) -> Option
     std::str::from_utf8(body.get(part.range.clone())?).ok()
 }
 
-/// The form with other bytes in the field called `name`; `None` when it has no such field.
-pub(crate) fn replace(
-    body: &[u8],
-    parts: &[Part<'_>],
-    name: &str,
-    value: &[u8],
-) -> Option<Vec<u8>> {
-    let mut replaced = Vec::with_capacity(body.len() + value.len());
-    let mut at = 0;
-    for part in parts.iter().filter(|p| p.name == name && !p.is_file) {
-        replaced.extend_from_slice(body.get(at..part.range.start)?);
-        replaced.extend_from_slice(value);
-        at = part.range.end;
-    }
-    if at == 0 {
-        return None;
-    }
-    replaced.extend_from_slice(body.get(at..)?);
-    Some(replaced)
+/// A header of a part, by its name in lower case with the colon.
+fn header<'a>(headers: &'a [u8], name: &str) -> Option<&'a str> {
+    let headers = std::str::from_utf8(headers).ok()?;
+    headers.split("\r\n").find_map(|line| {
+        let (start, value) = line.split_at_checked(name.len())?;
+        start.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
 }
 
-/// A field to put before the first part of a form that has none of that name.
-pub(crate) fn prepend(content_type: &str, body: &[u8], name: &str, value: &str) -> Option<Vec<u8>> {
+/// The form with `more` fields before its parts, and each part as `edit` has it.
+pub(crate) fn edited<'e>(
+    content_type: &str,
+    body: &[u8],
+    parts: &[Part<'_>],
+    more: &[(&str, &str)],
+    edit: impl Fn(&Part<'_>) -> Edit<'e>,
+) -> Option<Vec<u8>> {
     let boundary = boundary(content_type)?;
-    let mut form = format!(
-        "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
-    )
-    .into_bytes();
-    let start = memmem::find(body, format!("--{boundary}").as_bytes())?;
-    form.extend_from_slice(body.get(start..)?);
+    let mut form = Vec::with_capacity(body.len() + 256);
+    for (name, value) in more {
+        let head =
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+        form.extend_from_slice(head.as_bytes());
+        form.extend_from_slice(value.as_bytes());
+        form.extend_from_slice(b"\r\n");
+    }
+    let mut at = parts.first()?.whole.start;
+    for part in parts {
+        let (cut, bytes): (_, &[u8]) = match edit(part) {
+            Edit::Keep => continue,
+            Edit::Replace(bytes) => (part.range.clone(), bytes),
+            Edit::Drop => (part.whole.clone(), b""),
+        };
+        form.extend_from_slice(body.get(at..cut.start)?);
+        form.extend_from_slice(bytes);
+        at = cut.end;
+    }
+    form.extend_from_slice(body.get(at..)?);
     Some(form)
 }
 
@@ -156,19 +178,45 @@ mod tests {
         assert_eq!(FORM[parts[0].range.clone()], *b"\x00\xff\r\n\r\n");
     }
 
+    fn edit(more: &[(&str, &str)], name: &str, edit: Edit<'_>) -> Vec<u8> {
+        let found = parts(TYPE, FORM).unwrap();
+        let kept = |part: &Part<'_>| if part.name == name { edit } else { Edit::Keep };
+        edited(TYPE, FORM, &found, more, kept).unwrap()
+    }
+
     #[test]
     fn only_the_field_s_bytes_are_replaced() {
-        let found = parts(TYPE, FORM).unwrap();
-        let replaced = replace(FORM, &found, "model", b"whisper-1").unwrap();
+        let replaced = edit(&[], "model", Edit::Replace(b"whisper-1"));
         let again = parts(TYPE, &replaced).unwrap();
         assert_eq!(text(&replaced, &again, "model"), Some("whisper-1"));
         assert_eq!(replaced.len(), FORM.len() + 2);
     }
 
     #[test]
-    fn a_missing_field_can_be_added() {
-        let form = prepend(TYPE, FORM, "n", "2").unwrap();
-        assert_eq!(text(&form, &parts(TYPE, &form).unwrap(), "n"), Some("2"));
+    fn a_field_can_be_left_out_first_or_last() {
+        for (gone, left) in [("model", "file"), ("file", "model")] {
+            let form = edit(&[], gone, Edit::Drop);
+            let again = parts(TYPE, &form).unwrap();
+            assert_eq!(
+                again.iter().map(|part| part.name).collect::<Vec<_>>(),
+                [left]
+            );
+        }
+    }
+
+    #[test]
+    fn fields_can_be_added() {
+        let form = edit(&[("n", "2"), ("size", "auto")], "", Edit::Keep);
+        let again = parts(TYPE, &form).unwrap();
+        assert_eq!((text(&form, &again, "n"), again.len()), (Some("2"), 4));
+        assert!(form.ends_with(FORM));
+    }
+
+    #[test]
+    fn a_part_tells_its_type() {
+        let found = parts(TYPE, FORM).unwrap();
+        assert_eq!(found[0].content_type, Some("audio/wav"));
+        assert_eq!(found[1].content_type, None);
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub struct ResponseContext {
     pub(crate) prompt_tokens: u64,
     /// Characters of input, where they are what is charged.
     pub(crate) characters: u64,
+    /// Milliseconds of sound in the input, where they are what is charged.
+    pub(crate) audio_ms: u64,
     /// Whether a forced tool stands for a JSON schema: its input is the answer's content.
     pub(crate) json_tool: bool,
     /// What the client speaks, when that is not what the dialect's folder answers with.
@@ -96,6 +98,7 @@ impl Call<'_> {
             include_usage: false,
             prompt_tokens: self.admission.prompt_tokens,
             characters: 0,
+            audio_ms: 0,
             json_tool: false,
             client: Client::Hub,
             base64: false,

@@ -13,6 +13,7 @@ use crate::{
     registry::{self, ProviderDialect},
     request::ResponseContext,
     sink::{EventTranslator, Flow, Gate, Sink},
+    sound::Speech,
 };
 
 /// The largest answer that is translated as a whole.
@@ -53,8 +54,10 @@ enum Mode {
         /// Turns the hub's chunks into the client's events.
         client: Option<Box<dyn ClientStream>>,
     },
-    /// Pass the bytes on: audio, or text of a transcription.
+    /// Pass the text of a transcription on.
     Pass,
+    /// Pass sound on.
+    Speak(Speech),
     /// A failure that the head alone tells; written when the first bytes arrive.
     Doomed(Box<Failure>),
     /// Nothing more is written.
@@ -65,10 +68,8 @@ impl ResponseTranslator {
     /// A translator for a response with `head`, to the request that `context` came from.
     pub fn new(context: ResponseContext, head: &ResponseHead<'_>) -> Self {
         let content_type = head.content_type.unwrap_or_default().to_owned();
-        let mut meter = Meter::new(context.prompt_tokens);
-        if context.characters > 0 {
-            meter.units(|usage| usage.characters = context.characters);
-        }
+        let meter =
+            Meter::new(context.prompt_tokens).expecting(context.characters, context.audio_ms);
         let mut translator = Self {
             provider_status: head.status,
             retry_after: head.retry_after.and_then(|text| text.trim().parse().ok()),
@@ -141,10 +142,12 @@ impl ResponseTranslator {
         if !(200..300).contains(&self.provider_status) {
             return Mode::Collect(Vec::new());
         }
-        if self.context.operation == Operation::AudioSpeech && !json_or_html {
-            return Mode::Pass;
+        let speech = self.context.operation == Operation::AudioSpeech;
+        let events = kind.contains("event-stream");
+        if speech && !json_or_html && !events {
+            return Mode::Speak(Speech::default());
         }
-        if self.context.stream && !json_or_html {
+        if (self.context.stream || speech) && !json_or_html {
             return match self.folder() {
                 Some(folder) => Mode::Stream {
                     framer: folder.framer(),
@@ -202,9 +205,14 @@ impl ResponseTranslator {
         match &mut self.mode {
             Mode::Over | Mode::Doomed(_) => {}
             Mode::Pass => {
-                if self.context.operation.is_multipart() {
-                    self.meter.output(bytes.len());
-                }
+                self.meter.output(bytes.len());
+                out.extend_from_slice(bytes);
+                self.begin();
+            }
+            Mode::Speak(speech) => {
+                speech.hear(&self.content_type, bytes);
+                self.meter
+                    .spoken(speech.milliseconds(self.context.characters));
                 out.extend_from_slice(bytes);
                 self.begin();
             }
@@ -283,11 +291,11 @@ impl ResponseTranslator {
     fn finish(&mut self, out: &mut Vec<u8>) {
         match &mut self.mode {
             Mode::Over | Mode::Doomed(_) => {}
-            Mode::Pass if self.head.is_none() => {
+            Mode::Pass | Mode::Speak(_) if self.head.is_none() => {
                 let failure = self.garbage("the answer is empty");
                 self.fail(failure, out);
             }
-            Mode::Pass => self.complete(),
+            Mode::Pass | Mode::Speak(_) => self.complete(),
             Mode::Stream { .. } => self.stream(None, out),
             Mode::Collect(body) => {
                 let body = std::mem::take(body);
@@ -350,7 +358,7 @@ impl ResponseTranslator {
         }
         self.outcome = Outcome::Streaming;
         let content_type = match &self.mode {
-            Mode::Pass => self.content_type.clone(),
+            Mode::Pass | Mode::Speak(_) => self.content_type.clone(),
             Mode::Stream { .. } => "text/event-stream; charset=utf-8".to_owned(),
             Mode::Collect(_) | Mode::Doomed(_) | Mode::Over => "application/json".to_owned(),
         };

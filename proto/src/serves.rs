@@ -25,18 +25,19 @@ impl Dialect {
                 Self::Anthropic => false,
                 Self::Ollama => operation == Op::Embeddings,
                 Self::Cohere => matches!(operation, Op::Embeddings | Op::Rerank),
-                Self::Gemini => is_gemini_s(operation),
-                Self::VertexAi => !model.contains("claude") && is_gemini_s(operation),
+                Self::Gemini => is_gemini_s(operation, model),
+                Self::VertexAi => !model.contains("claude") && is_gemini_s(operation, model),
             }
     }
 }
 
-/// What Google's models have besides chat.
-const fn is_gemini_s(operation: Operation) -> bool {
-    matches!(
-        operation,
-        Operation::Embeddings | Operation::ImagesGenerations
-    )
+/// What Google's models have besides chat. Imagen draws after words alone.
+fn is_gemini_s(operation: Operation, model: &str) -> bool {
+    match operation {
+        Operation::Embeddings | Operation::ImagesGenerations => true,
+        Operation::ImagesEdits => !model.contains("imagen"),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

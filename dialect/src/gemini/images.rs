@@ -29,6 +29,16 @@ const TRANSLATED: [&str; 7] = [
     "metadata",
 ];
 
+/// What Google cannot express, and the value that asks for nothing.
+const UNSUPPORTED: [(&str, &str); 6] = [
+    ("stream", "false"),
+    ("quality", r#""auto""#),
+    ("background", r#""auto""#),
+    ("moderation", r#""auto""#),
+    ("output_format", r#""png""#),
+    ("style", ""),
+];
+
 #[derive(Serialize)]
 struct Predict<'a> {
     instances: [Prompt<'a>; 1],
@@ -68,7 +78,7 @@ struct TextPart<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct DrawConfig {
+pub(super) struct DrawConfig {
     response_modalities: [&'static str; 2],
     #[serde(skip_serializing_if = "Option::is_none")]
     image_config: Option<ImageConfig>,
@@ -104,7 +114,17 @@ struct Image<'a> {
     b64_json: &'a str,
 }
 
-fn is_imagen(model: &str) -> bool {
+impl DrawConfig {
+    /// A picture of this shape; the model may say something to it.
+    pub(super) fn new(aspect_ratio: Option<&'static str>) -> Self {
+        Self {
+            response_modalities: ["TEXT", "IMAGE"],
+            image_config: aspect_ratio.map(|aspect_ratio| ImageConfig { aspect_ratio }),
+        }
+    }
+}
+
+pub(super) fn is_imagen(model: &str) -> bool {
     model.contains("imagen")
 }
 
@@ -112,6 +132,7 @@ fn is_imagen(model: &str) -> bool {
 pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
     let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
     let mut unsupported = prepare(&mut request, call.config);
+    unsupported.refuse_demands(&mut request, &UNSUPPORTED);
     let strange = request.names().filter(|name| !TRANSLATED.contains(name));
     for name in strange.map(str::to_owned).collect::<Vec<_>>() {
         if request.some(&name).is_some() {
@@ -125,7 +146,8 @@ pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
         .some("prompt")
         .filter(|raw| raw.get().starts_with('"'))
         .ok_or_else(|| ApiError::invalid("prompt must be a string").param("prompt"))?;
-    let aspect_ratio = aspect_ratio(&request, &mut unsupported);
+    let size: Option<String> = request.read("size");
+    let aspect_ratio = size.and_then(|size| aspect_ratio(&size, &mut unsupported));
     let count = request.read::<u64>("n").unwrap_or(1);
     let mut body = Vec::with_capacity(call.body.len() + 128);
     let method = if is_imagen(&call.config.model) {
@@ -147,10 +169,7 @@ pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
                 role: "user",
                 parts: [TextPart { text: prompt }],
             }],
-            generation_config: DrawConfig {
-                response_modalities: ["TEXT", "IMAGE"],
-                image_config: aspect_ratio.map(|aspect_ratio| ImageConfig { aspect_ratio }),
-            },
+            generation_config: DrawConfig::new(aspect_ratio),
         };
         json::write(&mut body, &draw);
         "generateContent"
@@ -160,15 +179,17 @@ pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
         headers: headers(call),
         body: Some(body),
         dropped: unsupported.finish()?,
-        response: call.context(),
+        response: ResponseContext {
+            // Where that was dropped, the answer comes whole.
+            stream: false,
+            ..call.context()
+        },
     })
 }
 
 /// The shape of OpenAI's sizes; Google chooses the number of pixels.
-fn aspect_ratio(request: &Object<'_>, unsupported: &mut Unsupported) -> Option<&'static str> {
-    const FIELD: &str = "size";
-    let size: String = request.read(FIELD)?;
-    let (width, height) = size.split_once('x').unwrap_or((size.as_str(), ""));
+pub(super) fn aspect_ratio(size: &str, unsupported: &mut Unsupported) -> Option<&'static str> {
+    let (width, height) = size.split_once('x').unwrap_or((size, ""));
     let size = (width.parse::<u32>(), height.parse::<u32>());
     match size {
         (Ok(width), Ok(height)) if width == height => Some("1:1"),
@@ -178,7 +199,7 @@ fn aspect_ratio(request: &Object<'_>, unsupported: &mut Unsupported) -> Option<&
         (Ok(1024), Ok(1536)) | (Ok(896), Ok(1280)) => Some("3:4"),
         _ if width == "auto" => None,
         _ => {
-            unsupported.refuse(FIELD);
+            unsupported.refuse("size");
             None
         }
     }

@@ -2,6 +2,7 @@
 
 mod candidate;
 mod content;
+mod edits;
 mod embeddings;
 mod error;
 mod images;
@@ -40,6 +41,7 @@ impl ProviderDialect for Gemini {
             Operation::ChatCompletions => request::translate(call),
             Operation::Embeddings => embeddings::request(call),
             Operation::ImagesGenerations => images::request(call),
+            Operation::ImagesEdits => edits::request(call),
             _ => Err(call.no_such_operation("ask a model of another provider")),
         }
     }
@@ -56,7 +58,9 @@ impl ProviderDialect for Gemini {
     ) -> Result<Vec<u8>, Failure> {
         match context.operation {
             Operation::Embeddings => embeddings::answer(context, body, meter),
-            Operation::ImagesGenerations => images::answer(context, body, meter),
+            Operation::ImagesGenerations | Operation::ImagesEdits => {
+                images::answer(context, body, meter)
+            }
             _ => response::translate(context, body, meter),
         }
     }

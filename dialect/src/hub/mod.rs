@@ -20,9 +20,9 @@ pub(crate) use chunk::{
 pub(crate) use embeddings::{embeddings, wants_base64};
 pub(crate) use extra::ExtraContent;
 pub(crate) use inline::{arguments, data_url};
-pub(crate) use parameters::{Unsupported, prepare};
+pub(crate) use parameters::{FormFields, Unsupported, prepare};
 pub(crate) use request::{
     AudioPart, Content, FilePart, Function, InputMessage, InputToolCall, JsonSchema, Part,
     ResponseFormat, Tool, content, messages,
 };
-pub(crate) use usage::{UsageOut, read_usage};
+pub(crate) use usage::{UsageOut, read_seconds, read_usage};

@@ -2,7 +2,7 @@
 
 use dragoman_proto::{ApiError, UpstreamConfig};
 
-use crate::json::Object;
+use crate::{json::Object, multipart::Part};
 
 /// Parameters that LiteLLM's clients send to the gateway; no provider gets to see them. Among them
 /// are those that would let a client choose where its request goes.
@@ -42,6 +42,35 @@ pub(crate) const GATEWAY_ONLY: [&str; 33] = [
     "user_config",
 ];
 
+/// The fields of a form that are for the gateway.
+#[derive(Debug)]
+pub(crate) struct FormFields {
+    drop: Option<bool>,
+    extra: Vec<String>,
+    allowed: Vec<String>,
+}
+
+impl FormFields {
+    /// Reads them; lists are fields of the same name, with or without brackets.
+    pub(crate) fn new(body: &[u8], parts: &[Part<'_>]) -> Self {
+        let texts = |name: &str| {
+            let named = parts.iter().filter(|part| {
+                !part.is_file && part.name.strip_suffix("[]").unwrap_or(part.name) == name
+            });
+            let text =
+                named.filter_map(|part| std::str::from_utf8(body.get(part.range.clone())?).ok());
+            text.map(|text| text.trim().to_owned()).collect::<Vec<_>>()
+        };
+        Self {
+            drop: texts("drop_params")
+                .last()
+                .map(|text| text.eq_ignore_ascii_case("true")),
+            extra: texts("additional_drop_params"),
+            allowed: texts("allowed_openai_params"),
+        }
+    }
+}
+
 /// Collects the parameters that a target cannot express.
 #[derive(Debug)]
 pub(crate) struct Unsupported {
@@ -62,6 +91,25 @@ impl Unsupported {
             refused: Vec::new(),
             dropped: Vec::new(),
         }
+    }
+
+    /// The same of a form.
+    pub(crate) fn of_form(fields: &FormFields, config: &UpstreamConfig) -> Self {
+        Self {
+            provider: config.provider.clone(),
+            drop: fields.drop.unwrap_or(config.drop_params),
+            allowed: fields.allowed.clone(),
+            refused: Vec::new(),
+            dropped: fields.extra.clone(),
+        }
+    }
+
+    /// Whether a form's field does not go to the provider: it is for the gateway, or was refused.
+    pub(crate) fn leaves_out(&self, param: &str) -> bool {
+        let is = |name: &String| name == param;
+        GATEWAY_ONLY.contains(&param)
+            || param == "metadata"
+            || self.dropped.iter().chain(&self.refused).any(is)
     }
 
     /// Whether `param` goes to the provider all the same, because the client said so.

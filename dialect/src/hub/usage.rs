@@ -4,6 +4,8 @@ use dragoman_proto::Usage;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::json;
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct UsageIn {
@@ -74,6 +76,15 @@ pub(crate) fn read_usage(raw: &RawValue) -> Option<Usage> {
         audio_ms: milliseconds(usage.seconds),
         ..Usage::default()
     })
+}
+
+/// Milliseconds of a number of seconds, which may be written as text.
+pub(crate) fn read_seconds(raw: &RawValue) -> Option<u64> {
+    let seconds: f64 = match json::string(raw) {
+        Some(text) => text.trim().parse().ok()?,
+        None => serde_json::from_str(raw.get()).ok()?,
+    };
+    Some(milliseconds(Some(seconds))).filter(|ms| *ms > 0)
 }
 
 /// Whole milliseconds, rounded up, of a number of seconds that may be anything.

@@ -1,7 +1,7 @@
 //! Event streams of other endpoints (Responses, images, speech, transcriptions): the events are
 //! passed on, the model and the usage are looked at.
 
-use dragoman_proto::{ApiError, Operation};
+use dragoman_proto::{ApiError, Operation, Usage};
 
 use super::{error, schema::ResponseEvent};
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
 /// The state of an event stream.
 #[derive(Debug)]
 pub(super) struct EventStream {
-    /// Whether the stream must end with an event that says so.
-    needs_terminator: bool,
+    /// Whether an event has said that the answer, or one image of it, is whole.
+    whole: bool,
     context: ResponseContext,
     /// The response's id, once it is known.
     id: Option<String>,
@@ -29,7 +29,7 @@ pub(super) struct EventStream {
 impl EventStream {
     pub(super) fn new(context: &ResponseContext) -> Self {
         Self {
-            needs_terminator: context.operation == Operation::Responses,
+            whole: false,
             context: context.clone(),
             id: None,
             sequence: 0,
@@ -52,6 +52,17 @@ impl EventStream {
             &error,
             None,
         )
+    }
+
+    /// What a model speaks is sound, whether or not the usage says so.
+    const fn in_its_medium(&self, usage: Usage) -> Usage {
+        match self.context.operation {
+            Operation::AudioSpeech => Usage {
+                audio_output_tokens: usage.output_tokens,
+                ..usage
+            },
+            _ => usage,
+        }
     }
 
     /// Replaces the model in the event's `response`.
@@ -116,11 +127,19 @@ impl EventTranslator for EventStream {
             .or_else(|| nested.as_ref()?.some("usage"))
             .and_then(read_usage);
         if let Some(usage) = usage {
-            sink.meter.counted(usage);
+            sink.meter.counted(self.in_its_medium(usage));
+        }
+        if matches!(
+            &*kind,
+            "image_generation.completed" | "image_edit.completed"
+        ) {
+            sink.meter
+                .units(|usage| usage.images = usage.images.saturating_add(1));
         }
         let name = event.name.and_then(|name| std::str::from_utf8(name).ok());
         self.rename(data, sink, name, meaningful);
         let last = matches!(&*kind, "response.completed" | "response.incomplete");
+        self.whole |= last || kind.ends_with(".done") || kind.ends_with(".completed");
         Ok(if last { Flow::Done } else { Flow::Continue })
     }
 
@@ -132,8 +151,8 @@ impl EventTranslator for EventStream {
         true
     }
 
-    fn end(&mut self, sink: &mut Sink<'_>) -> Result<(), Failure> {
-        if self.needs_terminator || !sink.gate.is_open() {
+    fn end(&mut self, _: &mut Sink<'_>) -> Result<(), Failure> {
+        if !self.whole || self.context.operation == Operation::Responses {
             return Err(Failure::garbage(
                 &self.context.provider,
                 "the stream ended before the answer did",

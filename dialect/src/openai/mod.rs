@@ -5,6 +5,7 @@
 
 mod error;
 mod events;
+mod form;
 mod request;
 mod response;
 mod schema;

@@ -1,12 +1,12 @@
 //! Requests towards OpenAI-compatible providers: the client's object with a few members changed.
 
-use dragoman_proto::{ApiError, Dialect, ErrorKind, Operation, UpstreamConfig};
+use dragoman_proto::{ApiError, Dialect, Operation, UpstreamConfig};
 
+use super::form;
 use crate::{
     edge,
     hub::prepare,
     json::Object,
-    multipart,
     request::{Call, ResponseContext, Translated},
 };
 
@@ -19,7 +19,7 @@ pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
         Operation::Messages | Operation::CountTokens => {
             Err(call.no_such_operation("use /v1/chat/completions with this model"))
         }
-        operation if operation.is_multipart() => form(call),
+        operation if operation.is_multipart() => form::translate(call),
         _ => object(call),
     }
 }
@@ -163,24 +163,7 @@ fn stream_options(request: &mut Object<'_>, call: &Call<'_>, response: &mut Resp
     }
 }
 
-/// A form: only the model's bytes change.
-fn form(call: &Call<'_>) -> Result<Translated, ApiError> {
-    let content_type = call.head.content_type.unwrap_or_default();
-    let parts = multipart::parts(content_type, call.body)
-        .map_err(|error| ApiError::new(ErrorKind::InvalidRequest, error.to_string()))?;
-    let model = &call.config.model;
-    let body = multipart::replace(call.body, &parts, "model", model.as_bytes())
-        .or_else(|| multipart::prepend(content_type, call.body, "model", model));
-    Ok(translated(
-        call,
-        content_type.to_owned(),
-        body,
-        Vec::new(),
-        call.context(),
-    ))
-}
-
-fn translated(
+pub(super) fn translated(
     call: &Call<'_>,
     content_type: String,
     body: Option<Vec<u8>>,

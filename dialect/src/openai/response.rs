@@ -1,13 +1,13 @@
 //! Whole answers of OpenAI-compatible providers: the alias as model, and the usage read.
 
-use dragoman_proto::Operation;
+use dragoman_proto::{Operation, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{error, schema::AnswerChoice};
 use crate::{
     failure::Failure,
-    hub::read_usage,
+    hub::{read_seconds, read_usage},
     json::{self, Object},
     meter::Meter,
     request::ResponseContext,
@@ -68,9 +68,21 @@ fn check_shape(context: &ResponseContext, answer: &Object<'_>) -> Result<(), Fai
 }
 
 fn measure(context: &ResponseContext, answer: &Object<'_>, meter: &mut Meter) {
+    let hears = matches!(
+        context.operation,
+        Operation::AudioTranscriptions | Operation::AudioTranslations
+    );
+    // `verbose_json` tells how long the sound was; some write it as text.
+    let duration = answer.some("duration").filter(|_| hears);
     match answer.some("usage").and_then(read_usage) {
         Some(usage) => meter.counted(usage),
-        None => meter.output(text_length(answer)),
+        None => match duration.and_then(read_seconds) {
+            Some(audio_ms) => meter.counted(Usage {
+                audio_ms,
+                ..Usage::default()
+            }),
+            None => meter.output(text_length(answer)),
+        },
     }
     match context.operation {
         Operation::ImagesGenerations | Operation::ImagesEdits | Operation::ImagesVariations => {
@@ -100,7 +112,8 @@ fn text_length(answer: &Object<'_>) -> usize {
         .and_then(|raw| serde_json::from_str(raw.get()).ok())
         .unwrap_or_default();
     let length = |raw: Option<&RawValue>| raw.map_or(0, |raw| json::inner(raw).len());
-    choices
+    let transcript = length(answer.some("text"));
+    let chosen: usize = choices
         .iter()
         .map(|choice| {
             let message = choice
@@ -113,5 +126,6 @@ fn text_length(answer: &Object<'_>) -> usize {
                         + message.tool_calls.map_or(0, |raw| raw.get().len())
                 })
         })
-        .sum()
+        .sum();
+    chosen + transcript
 }

@@ -8,6 +8,7 @@ mod edge;
 mod endpoints;
 mod golden;
 mod google;
+mod media;
 mod own_endpoints;
 mod properties;
 mod streams;

@@ -1,0 +1,96 @@
+//! Forms towards OpenAI-compatible providers: files pass as they are, fields change as members of an
+//! object would.
+
+use dragoman_proto::{ApiError, ErrorKind, Operation};
+use serde_json::Value;
+
+use super::request::translated;
+use crate::{
+    hub::{FormFields, Unsupported},
+    multipart::{self, Edit, Part},
+    request::{Call, Translated},
+    sound,
+};
+
+/// The client's request for this deployment.
+pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
+    let content_type = call.head.content_type.unwrap_or_default();
+    let parts = multipart::parts(content_type, call.body)
+        .map_err(|error| ApiError::new(ErrorKind::InvalidRequest, error.to_string()))?;
+    let fields = FormFields::new(call.body, &parts);
+    let mut unsupported = Unsupported::of_form(&fields, call.config);
+    for part in parts.iter().filter(|part| !part.is_file) {
+        let name = plain(part.name);
+        let rejected = &call.config.quirks.unsupported;
+        if rejected.iter().any(|rejected| rejected == name) && !unsupported.is_allowed(name) {
+            unsupported.refuse(name);
+        }
+    }
+    let more = more(call, &parts);
+    let more: Vec<(&str, &str)> = more.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let body = multipart::edited(content_type, call.body, &parts, &more, |part| {
+        let name = plain(part.name);
+        match name {
+            _ if part.is_file => Edit::Keep,
+            "model" => Edit::Replace(call.config.model.as_bytes()),
+            _ if unsupported.leaves_out(name) => Edit::Drop,
+            _ => Edit::Keep,
+        }
+    });
+    let mut response = call.context();
+    response.audio_ms = heard(call, &parts);
+    let dropped = unsupported.finish()?;
+    Ok(translated(
+        call,
+        content_type.to_owned(),
+        body,
+        dropped,
+        response,
+    ))
+}
+
+/// A field's name without what makes it a list or a member of an object.
+fn plain(name: &str) -> &str {
+    name.split('[').next().unwrap_or(name)
+}
+
+/// What the client leaves out: the model, and the deployment's defaults.
+fn more(call: &Call<'_>, parts: &[Part<'_>]) -> Vec<(String, String)> {
+    let has = |name: &str| parts.iter().any(|part| plain(part.name) == name);
+    let mut more = Vec::new();
+    if !has("model") {
+        more.push(("model".to_owned(), call.config.model.clone()));
+    }
+    let defaults = call.config.defaults.iter();
+    for (name, value) in defaults.filter(|(name, _)| !has(name)) {
+        match value {
+            Value::Array(values) => {
+                let list = format!("{name}[]");
+                more.extend(values.iter().map(|value| (list.clone(), text(value))));
+            }
+            value => more.push((name.clone(), text(value))),
+        }
+    }
+    more
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// How long the sound lasts that is to be heard.
+fn heard(call: &Call<'_>, parts: &[Part<'_>]) -> u64 {
+    let hears = matches!(
+        call.admission.operation,
+        Operation::AudioTranscriptions | Operation::AudioTranslations
+    );
+    let file = parts
+        .iter()
+        .find(|part| part.is_file && part.name == "file");
+    file.filter(|_| hears)
+        .and_then(|part| call.body.get(part.range.clone()))
+        .map_or(0, sound::milliseconds)
+}

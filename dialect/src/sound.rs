@@ -1,0 +1,231 @@
+//! How long sound lasts, by what its file says of itself: for providers that charge by the second and
+//! do not tell how many there were.
+
+use memchr::memmem;
+
+/// Bytes of a second where a file does not tell: speech at 32 kbit/s.
+const USUAL_RATE: u64 = 4_000;
+/// Bytes of a second of OpenAI's `pcm`: 24,000 samples of 16 bits.
+const RAW_RATE: u64 = 48_000;
+/// How fast speech goes.
+const CHARACTERS_PER_SECOND: u64 = 15;
+
+/// The milliseconds of a file.
+pub(crate) fn milliseconds(file: &[u8]) -> u64 {
+    let bytes = file.len() as u64;
+    told(file).unwrap_or_else(|| lasting(bytes, rate(file).unwrap_or(USUAL_RATE)))
+}
+
+/// Speech that passes on its way to a client.
+#[derive(Debug, Default)]
+pub(crate) struct Speech {
+    bytes: u64,
+    /// Bytes of a second, as far as the beginning tells.
+    rate: Option<u64>,
+}
+
+impl Speech {
+    /// Hears the next `bytes` of sound of a `content_type`.
+    pub(crate) fn hear(&mut self, content_type: &str, bytes: &[u8]) {
+        if self.bytes == 0 {
+            let raw = content_type.starts_with("audio/pcm");
+            self.rate = if raw { Some(RAW_RATE) } else { rate(bytes) };
+        }
+        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
+    }
+
+    /// The milliseconds so far, where the sound tells; else of all of the text, which has so many
+    /// `characters`.
+    pub(crate) fn milliseconds(&self, characters: u64) -> u64 {
+        match self.rate {
+            Some(rate) => lasting(self.bytes, rate),
+            None => characters
+                .saturating_mul(1000)
+                .div_ceil(CHARACTERS_PER_SECOND),
+        }
+    }
+}
+
+fn lasting(bytes: u64, per_second: u64) -> u64 {
+    bytes.saturating_mul(1000).div_ceil(per_second.max(1))
+}
+
+/// What a file says of its length.
+fn told(file: &[u8]) -> Option<u64> {
+    match file.first_chunk::<4>()? {
+        b"fLaC" => flac(file),
+        b"OggS" => ogg(file),
+        _ if file.get(4..8) == Some(b"ftyp") => mp4(file),
+        _ => None,
+    }
+}
+
+/// Bytes of a second, of sound whose bytes are spread evenly: WAVE, and MP3.
+fn rate(head: &[u8]) -> Option<u64> {
+    if head.starts_with(b"RIFF") {
+        let format = memmem::find(head.get(..4096.min(head.len()))?, b"fmt ")?;
+        let per_second = number(head, format + 16, 4)?.swap_bytes() >> 32;
+        return Some(per_second).filter(|rate| *rate > 0);
+    }
+    mp3(head)
+}
+
+/// ISO 11172-3, 2.4.2.3: sync, kind, layer; bit rate and sampling rate.
+fn mp3(head: &[u8]) -> Option<u64> {
+    /// Thousands of bits of a second in layer 3, of MPEG 1 and of the later kinds.
+    const RATES: [[u64; 14]; 2] = [
+        [
+            32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320,
+        ],
+        [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
+    ];
+    let start = match head.strip_prefix(b"ID3") {
+        // Ten bytes, and as many as the last four of them say, seven bits each.
+        Some(tag) => {
+            let size = tag.get(3..7)?.iter();
+            10 + size.fold(0, |size, byte| size << 7 | usize::from(byte & 0x7F))
+        }
+        None => 0,
+    };
+    let frame: [u8; 3] = *head.get(start..)?.first_chunk()?;
+    let [0xFF, kind, rates] = frame else {
+        return None;
+    };
+    // Eleven bits of sync, and layer 3.
+    if kind & 0xE6 != 0xE2 {
+        return None;
+    }
+    let later = usize::from(kind & 0x18 != 0x18);
+    let index = usize::from(rates >> 4).checked_sub(1)?;
+    Some(RATES.get(later)?.get(index)? * 125)
+}
+
+/// RFC 9639, 8.2: rate and number of samples in the first block.
+fn flac(file: &[u8]) -> Option<u64> {
+    let packed = number(file, 18, 8)?;
+    let (rate, samples) = (packed >> 44, packed & 0xF_FFFF_FFFF);
+    (rate > 0 && samples > 0).then(|| samples.saturating_mul(1000).div_ceil(rate))
+}
+
+/// RFC 3533, 6: the last page's position, in samples; Opus has 48,000 of a second (RFC 7845, 4).
+fn ogg(file: &[u8]) -> Option<u64> {
+    let head = file.get(..256.min(file.len()))?;
+    let rate = match memmem::find(head, b"\x01vorbis") {
+        Some(at) => number(file, at + 12, 4)?.swap_bytes() >> 32,
+        None => {
+            memmem::find(head, b"OpusHead")?;
+            48_000
+        }
+    };
+    let last = memmem::rfind(file, b"OggS")?;
+    let samples = number(file, last + 6, 8)?.swap_bytes();
+    let plausible = rate > 0 && samples > 0 && samples < u64::MAX / 2;
+    plausible.then(|| samples.saturating_mul(1000).div_ceil(rate))
+}
+
+/// ISO 14496-12, 8.2.2: units of a second, and how many of them.
+fn mp4(file: &[u8]) -> Option<u64> {
+    let at = memmem::find(file, b"mvhd")? + 4;
+    let long = file.get(at)? == &1;
+    let (scale, duration) = if long {
+        (number(file, at + 20, 4)?, number(file, at + 24, 8)?)
+    } else {
+        (number(file, at + 12, 4)?, number(file, at + 16, 4)?)
+    };
+    let known = scale > 0 && duration > 0 && duration < u64::from(u32::MAX);
+    known.then(|| duration.saturating_mul(1000).div_ceil(scale))
+}
+
+/// The number of `length` bytes at `at`, the most significant first.
+fn number(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
+    let digits = bytes.get(at..at.checked_add(length)?)?.iter();
+    Some(digits.fold(0, |number, byte| number << 8 | u64::from(*byte)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(mut head: Vec<u8>, length: usize) -> Vec<u8> {
+        head.resize(length, 0);
+        head
+    }
+
+    #[test]
+    fn a_wave_file_lasts_as_long_as_its_rate_says() {
+        let mut wave = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+        wave.extend(16_000_u32.to_le_bytes());
+        wave.extend(32_000_u32.to_le_bytes());
+        assert_eq!(milliseconds(&filled(wave.clone(), 48_000)), 1500);
+        let mut speech = Speech::default();
+        speech.hear("audio/wav", &wave);
+        speech.hear("audio/wav", &vec![0; 64_000 - wave.len()]);
+        assert_eq!(speech.milliseconds(0), 2000);
+    }
+
+    #[test]
+    fn an_mp3_lasts_as_long_as_its_bit_rate_says() {
+        // MPEG 1, layer 3, 128 kbit/s; then the same behind a tag of 20 bytes.
+        assert_eq!(milliseconds(&filled(vec![0xFF, 0xFB, 0x90], 16_000)), 1000);
+        let mut tagged = b"ID3\x04\0\0\0\0\0\x14".to_vec();
+        tagged.extend([0; 20]);
+        tagged.extend([0xFF, 0xFB, 0x90]);
+        assert_eq!(milliseconds(&filled(tagged, 16_000)), 1000);
+        // MPEG 2, layer 3, 64 kbit/s
+        assert_eq!(milliseconds(&filled(vec![0xFF, 0xF3, 0x80], 8_000)), 1000);
+    }
+
+    #[test]
+    fn files_that_count_their_samples_are_believed() {
+        let mut flac = b"fLaC\0\0\0\x22".to_vec();
+        flac.extend([0; 10]);
+        flac.extend((44_100_u64 << 44 | 88_200).to_be_bytes());
+        assert_eq!(milliseconds(&flac), 2000);
+
+        let mut opus = b"OggS\0\x02".to_vec();
+        opus.extend([0; 22]);
+        opus.extend(b"OpusHead");
+        opus.extend([0; 40]);
+        opus.extend(b"OggS\0\x04");
+        opus.extend(144_000_u64.to_le_bytes());
+        assert_eq!(milliseconds(&opus), 3000);
+
+        let mut mp4 = b"\0\0\0\x20ftypM4A ".to_vec();
+        mp4.extend(b"mvhd\0\0\0\0\0\0\0\0\0\0\0\0");
+        mp4.extend(1_000_u32.to_be_bytes());
+        mp4.extend(2_500_u32.to_be_bytes());
+        assert_eq!(milliseconds(&mp4), 2500);
+    }
+
+    #[test]
+    fn any_other_file_is_taken_as_speech_at_its_usual_rate() {
+        assert_eq!(milliseconds(&[7; 8_000]), 2000);
+    }
+
+    #[test]
+    fn speech_of_no_known_rate_lasts_as_long_as_its_text() {
+        let mut speech = Speech::default();
+        speech.hear("audio/aac", &[7; 8_000]);
+        assert_eq!(speech.milliseconds(30), 2000);
+        let mut raw = Speech::default();
+        raw.hear("audio/pcm", &[0; 24_000]);
+        assert_eq!(raw.milliseconds(30), 500);
+    }
+
+    #[test]
+    fn no_beginning_of_a_file_is_too_short() {
+        for head in [
+            &b"RIFF"[..],
+            b"fLaC",
+            b"OggS",
+            b"\0\0\0\0ftyp",
+            b"ID3",
+            b"\xFF\xFB",
+        ] {
+            for end in 0..=head.len() {
+                let _ = milliseconds(&head[..end]);
+                let _ = milliseconds(&filled(head.to_vec(), 20));
+            }
+        }
+    }
+}
