@@ -59,6 +59,7 @@ struct Differences {
     max_tokens_field: Option<&'static str>,
     no_stream_options: bool,
     no_completions: bool,
+    renamed: &'static [(&'static str, &'static str)],
     unsupported: &'static [&'static str],
 }
 
@@ -120,6 +121,12 @@ impl Provider {
             max_tokens_field: self.differences.max_tokens_field.map(str::to_owned),
             no_stream_options: self.differences.no_stream_options,
             no_completions: self.differences.no_completions,
+            renamed: self
+                .differences
+                .renamed
+                .iter()
+                .map(|(name, own)| ((*name).to_owned(), (*own).to_owned()))
+                .collect(),
             unsupported: self
                 .differences
                 .unsupported
@@ -157,6 +164,12 @@ impl Provider {
         self
     }
 
+    /// Has other names for some parameters.
+    const fn calls(mut self, renamed: &'static [(&'static str, &'static str)]) -> Self {
+        self.differences.renamed = renamed;
+        self
+    }
+
     const fn with_v1(mut self) -> Self {
         self.base_path = BasePath::WithV1;
         self
@@ -185,6 +198,7 @@ const fn provider(
             max_tokens_field: None,
             no_stream_options: false,
             no_completions: false,
+            renamed: &[],
             unsupported: &[],
         },
     }
@@ -282,6 +296,9 @@ const MISTRAL: Names = &[
     "seed",
 ];
 
+// docs.voyageai.com/reference: embeddings-api, reranker-api.
+const VOYAGE: &[(&str, &str)] = &[("dimensions", "output_dimension"), ("top_n", "top_k")];
+
 #[rustfmt::skip]
 static PROVIDERS: &[Provider] = &[
     openai("openai", "https://api.openai.com/v1", &["OPENAI_BASE_URL", "OPENAI_API_BASE"], &["OPENAI_API_KEY"]),
@@ -338,6 +355,8 @@ static PROVIDERS: &[Provider] = &[
     openai("xiaomi_mimo", "https://api.xiaomimimo.com/v1", &[], &["XIAOMI_MIMO_API_KEY"]).max_tokens().chat_only(),
     openai("aihubmix", "https://aihubmix.com/v1", &["AIHUBMIX_API_BASE"], &["AIHUBMIX_API_KEY"]),
     openai("infinity", "", &["INFINITY_API_BASE"], &["INFINITY_API_KEY"]).keyless(),
+    openai("voyage", "https://api.voyageai.com/v1", &["VOYAGE_API_BASE"], &["VOYAGE_API_KEY", "VOYAGE_AI_API_KEY"]).calls(VOYAGE).chat_only(),
+    openai("jina_ai", "https://api.jina.ai/v1", &["JINA_AI_API_BASE"], &["JINA_AI_API_KEY"]).chat_only(),
     ollama("ollama"),
     ollama("ollama_chat"),
     gemini("gemini"),
@@ -358,8 +377,6 @@ static PROVIDERS: &[Provider] = &[
     later("databricks", "", KeyHeader::Bearer, &["DATABRICKS_API_BASE"], &["DATABRICKS_API_KEY"]),
     later("cloudflare", "", KeyHeader::Bearer, &["CLOUDFLARE_API_BASE"], &["CLOUDFLARE_API_KEY"]),
     later("snowflake", "", KeyHeader::Bearer, &["SNOWFLAKE_API_BASE"], &["SNOWFLAKE_JWT"]),
-    later("voyage", "https://api.voyageai.com/v1", KeyHeader::Bearer, &["VOYAGE_API_BASE"], &["VOYAGE_API_KEY", "VOYAGE_AI_API_KEY"]),
-    later("jina_ai", "https://api.jina.ai/v1", KeyHeader::Bearer, &["JINA_AI_API_BASE"], &["JINA_AI_API_KEY"]),
     later("deepgram", "https://api.deepgram.com/v1", KeyHeader::Bearer, &["DEEPGRAM_API_BASE"], &["DEEPGRAM_API_KEY"]),
     later("elevenlabs", "https://api.elevenlabs.io", KeyHeader::Bearer, &["ELEVENLABS_API_BASE"], &["ELEVENLABS_API_KEY"]),
     later("text-completion-codestral", "https://codestral.mistral.ai/v1", KeyHeader::Bearer, &[], &["CODESTRAL_API_KEY"]),

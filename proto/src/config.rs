@@ -87,6 +87,9 @@ pub struct Quirks {
     /// The provider has no text completions: they go through chat.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_completions: bool,
+    /// Request parameters that the provider calls otherwise: OpenAI's name, then its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub renamed: Vec<(String, String)>,
     /// Request parameters that the provider rejects.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<String>,

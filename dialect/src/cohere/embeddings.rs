@@ -19,6 +19,18 @@ use crate::{
 /// For a client that does not say what the vectors are for.
 const DEFAULT_INPUT_TYPE: &str = "search_document";
 
+/// What is read here; `user` and `metadata` are the gateway's.
+const TRANSLATED: [&str; 8] = [
+    "model",
+    "input",
+    "dimensions",
+    "encoding_format",
+    "input_type",
+    "truncate",
+    "user",
+    "metadata",
+];
+
 #[derive(Debug, Serialize)]
 struct EmbedRequest<'a> {
     model: &'a str,
@@ -48,7 +60,8 @@ struct Embeddings<'a> {
 /// The client's request for `/v2/embed`.
 pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
     let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
-    let unsupported = prepare(&mut request, call.config);
+    let mut unsupported = prepare(&mut request, call.config);
+    unsupported.refuse_strange(&mut request, &TRANSLATED);
     let mut response = call.context();
     response.base64 = hub::wants_base64(&request)?;
     let embed = EmbedRequest {

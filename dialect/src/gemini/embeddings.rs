@@ -111,10 +111,7 @@ struct Statistics {
 pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
     let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
     let mut unsupported = prepare(&mut request, call.config);
-    let strange = request.names().filter(|name| !TRANSLATED.contains(name));
-    for name in strange.map(str::to_owned).collect::<Vec<_>>() {
-        unsupported.refuse(&name);
-    }
+    unsupported.refuse_strange(&mut request, &TRANSLATED);
     let mut response = call.context();
     response.base64 = hub::wants_base64(&request)?;
     let dimensions = request.read("dimensions");

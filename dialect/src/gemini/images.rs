@@ -133,12 +133,7 @@ pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
     let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
     let mut unsupported = prepare(&mut request, call.config);
     unsupported.refuse_demands(&mut request, &UNSUPPORTED);
-    let strange = request.names().filter(|name| !TRANSLATED.contains(name));
-    for name in strange.map(str::to_owned).collect::<Vec<_>>() {
-        if request.some(&name).is_some() {
-            unsupported.refuse(&name);
-        }
-    }
+    unsupported.refuse_strange(&mut request, &TRANSLATED);
     if request.read::<String>("response_format").as_deref() == Some("url") {
         unsupported.leave_out("response_format");
     }

@@ -79,7 +79,7 @@ pub(crate) fn embeddings(
 }
 
 /// OpenAI's base64: 32-bit floats, the least significant byte first.
-fn base64(vector: &RawValue) -> Option<Box<RawValue>> {
+pub(crate) fn base64(vector: &RawValue) -> Option<Box<RawValue>> {
     let numbers: Vec<f32> = serde_json::from_str(vector.get()).ok()?;
     let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
     to_raw_value(&base64::engine::general_purpose::STANDARD.encode(bytes)).ok()

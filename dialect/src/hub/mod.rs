@@ -17,7 +17,7 @@ pub(crate) use chunk::{
     Choice, Chunk, Delta, FunctionDelta, StreamFrame, ThinkingBlock, ThinkingBlocks, ToolCallDelta,
     ToolCalls,
 };
-pub(crate) use embeddings::{embeddings, wants_base64};
+pub(crate) use embeddings::{base64, embeddings, wants_base64};
 pub(crate) use extra::ExtraContent;
 pub(crate) use inline::{arguments, data_url};
 pub(crate) use parameters::{FormFields, Unsupported, prepare};

@@ -166,6 +166,17 @@ impl Unsupported {
         }
     }
 
+    /// Takes out of `request` whatever is not `known`, and refuses what of that asks for something.
+    pub(crate) fn refuse_strange(&mut self, request: &mut Object<'_>, known: &[&str]) {
+        let names = request.names().filter(|name| !known.contains(name));
+        for name in names.map(str::to_owned).collect::<Vec<_>>() {
+            if request.some(&name).is_some() {
+                self.refuse(&name);
+            }
+            request.remove(&name);
+        }
+    }
+
     /// Takes out of `request` what this provider rejects.
     pub(crate) fn refuse_quirks(&mut self, request: &mut Object<'_>, config: &UpstreamConfig) {
         for name in &config.quirks.unsupported {

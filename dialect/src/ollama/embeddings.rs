@@ -17,6 +17,9 @@ use crate::{
 /// What goes to Ollama as it is; `options` among it.
 const KEPT: [&str; 5] = ["dimensions", "truncate", "keep_alive", "options", "input"];
 
+/// What is read here, or is the gateway's.
+const TRANSLATED: [&str; 4] = ["model", "encoding_format", "user", "metadata"];
+
 #[derive(Debug, Serialize)]
 struct EmbedRequest<'a> {
     model: &'a str,
@@ -37,7 +40,8 @@ struct EmbedAnswer<'a> {
 /// The client's request for `/api/embed`.
 pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
     let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
-    let unsupported = prepare(&mut request, call.config);
+    let mut unsupported = prepare(&mut request, call.config);
+    unsupported.refuse_strange(&mut request, &[&KEPT[..], &TRANSLATED].concat());
     let input = request.some("input").map(RawValue::get).unwrap_or_default();
     let is_text =
         input.starts_with('"') || serde_json::from_str::<Vec<json::Name<'_>>>(input).is_ok();

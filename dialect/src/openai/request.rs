@@ -2,6 +2,8 @@
 
 use dragoman_proto::{ApiError, Dialect, Operation, UpstreamConfig};
 
+use serde_json::value::RawValue;
+
 use super::form;
 use crate::{
     edge,
@@ -50,8 +52,17 @@ fn object(call: &Call<'_>) -> Result<Translated, ApiError> {
             let input: Option<String> = request.read("input");
             response.characters = input.map_or(0, |text| text.chars().count() as u64);
         }
+        Operation::Embeddings => {
+            let encoding: Option<String> = request.read("encoding_format");
+            response.base64 = encoding.as_deref() == Some("base64");
+            if encoding.as_deref() == Some("float") {
+                // What it is without being set, and unknown to some imitators.
+                request.remove("encoding_format");
+            }
+        }
         _ => {}
     }
+    rename(&mut request, &call.config.quirks.renamed);
     unsupported.refuse_quirks(&mut request, call.config);
     let dropped = unsupported.finish()?;
     Ok(translated(
@@ -61,6 +72,18 @@ fn object(call: &Call<'_>) -> Result<Translated, ApiError> {
         dropped,
         response,
     ))
+}
+
+/// Calls parameters as this provider does.
+fn rename(request: &mut Object<'_>, renamed: &[(String, String)]) {
+    for (name, own) in renamed {
+        if request.some(own).is_none()
+            && let Some(value) = request.some(name).map(RawValue::to_owned)
+        {
+            request.set(own, &value);
+        }
+        request.remove(name);
+    }
 }
 
 /// The output limit, under the name that this provider understands.

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::{error, schema::AnswerChoice};
 use crate::{
     failure::Failure,
-    hub::{read_seconds, read_usage},
+    hub::{self, read_seconds, read_usage},
     json::{self, Object},
     meter::Meter,
     request::ResponseContext,
@@ -31,13 +31,52 @@ pub(super) fn translate(
         let status = error.status.unwrap_or(502);
         return Err(Failure::of_provider(provider, status, &error, None));
     }
+    if context.operation == Operation::Rerank {
+        name_results(&mut answer);
+    }
     check_shape(context, &answer)?;
+    if context.base64 {
+        encode(&mut answer);
+    }
     measure(context, &answer, meter);
     // Answers without a model (images, transcriptions) stay without one.
     if answer.get("model").is_some() {
         answer.set("model", &context.alias);
     }
     Ok(answer.to_bytes(body.len() + context.alias.len()))
+}
+
+/// Puts a ranking where Cohere's shape has it: Voyage writes a list, as of embeddings.
+fn name_results(answer: &mut Object<'_>) {
+    if answer.some("results").is_none()
+        && let Some(data) = answer.some("data").map(RawValue::to_owned)
+    {
+        answer.remove("object");
+        answer.remove("data");
+        answer.set("results", &data);
+    }
+}
+
+/// Encodes vectors that came as numbers although base64 was asked for.
+fn encode(answer: &mut Object<'_>) {
+    const FIELD: &str = "embedding";
+    let data = answer.some("data").map(RawValue::to_owned);
+    let Some(list) = data
+        .as_deref()
+        .and_then(|raw| serde_json::from_str::<Vec<Object<'_>>>(raw.get()).ok())
+    else {
+        return;
+    };
+    let mut encoded = Vec::with_capacity(list.len());
+    for mut item in list {
+        let text = item.some(FIELD).filter(|raw| raw.get().starts_with('['));
+        let Some(text) = text.and_then(hub::base64) else {
+            return;
+        };
+        item.set(FIELD, &text);
+        encoded.push(item);
+    }
+    answer.set("data", &encoded);
 }
 
 /// An answer must have what its endpoint is for.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     endpoints::{sent, translate},
-    support::{JSON, answer},
+    support::{self, JSON, admission, answer, deployment},
 };
 
 #[test]
@@ -107,4 +107,63 @@ fn ollama_s_output_is_capped() {
         let translated = translate("ollama", Operation::ChatCompletions, &body).unwrap();
         assert_eq!(sent(&translated)["options"]["num_predict"], limit, "{body}");
     }
+}
+
+#[test]
+fn what_an_embedding_cannot_express_is_refused_or_dropped() {
+    for target in ["ollama", "cohere", "gemini"] {
+        let mut body = json!({"input": "x", "late_chunking": true, "user": "u"});
+        let error = translate(target, Operation::Embeddings, &body).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("late_chunking"), "{target}");
+        body["drop_params"] = json!(true);
+        let translated = translate(target, Operation::Embeddings, &body).unwrap();
+        assert_eq!(translated.dropped, ["late_chunking"], "{target}");
+        assert!(sent(&translated).get("late_chunking").is_none());
+        assert!(sent(&translated).get("user").is_none());
+    }
+}
+
+#[test]
+fn numbers_become_base64_where_a_provider_has_nothing_else() {
+    let reply = br#"{"object":"list","model":"m","data":[{"object":"embedding","index":0,"embedding":[1.0,-0.5]}]}"#;
+    for (encoding, embedding) in [
+        (json!("base64"), json!("AACAPwAAAL8=")),
+        (json!("float"), json!([1.0, -0.5])),
+        (json!(null), json!([1.0, -0.5])),
+    ] {
+        let body = json!({"input": [1, 2], "encoding_format": encoding});
+        let translated = translate("openai", Operation::Embeddings, &body).unwrap();
+        assert_eq!(sent(&translated)["input"], json!([1, 2]));
+        let outcome = answer(&translated.response, JSON, reply);
+        let told: Value = serde_json::from_str(&outcome.body).unwrap();
+        assert_eq!(told["data"][0]["embedding"], embedding, "{encoding}");
+        assert_eq!(told["data"][0]["index"], 0);
+    }
+}
+
+#[test]
+fn a_ranking_is_cohere_s_whoever_makes_it() {
+    let mut voyage = deployment("openai");
+    voyage.quirks.renamed = vec![("top_n".into(), "top_k".into())];
+    let admission = admission(Operation::Rerank, false);
+    let body = br#"{"query":"q","documents":["a","b"],"top_n":1}"#;
+    let translated = support::translate(&voyage, &admission, None, body).unwrap();
+    assert_eq!(
+        sent(&translated),
+        json!({"query": "q", "documents": ["a", "b"], "model": "gpt-4o-mini", "top_k": 1})
+    );
+    let reply = br#"{"object":"list","data":[{"index":1,"relevance_score":0.9}],"model":"m",
+        "usage":{"total_tokens":5}}"#;
+    let outcome = answer(&translated.response, JSON, reply);
+    let told: Value = serde_json::from_str(&outcome.body).unwrap();
+    assert_eq!(
+        told,
+        json!({"results": [{"index": 1, "relevance_score": 0.9}], "model": "alias",
+            "usage": {"total_tokens": 5}})
+    );
+    assert!(
+        outcome.report.contains("input_tokens: 5,"),
+        "{}",
+        outcome.report
+    );
 }

@@ -51,6 +51,7 @@ pub(crate) fn deployment(name: &str) -> UpstreamConfig {
             no_stream_options: true,
             no_completions: true,
             unsupported: vec!["logprobs".into(), "seed".into()],
+            ..Quirks::default()
         }
     } else {
         Quirks::default()

@@ -58,6 +58,12 @@ pub struct RequestRow {
     pub output_tokens: i64,
     /// Of these: reasoning.
     pub reasoning_tokens: i64,
+    /// Images made.
+    pub images: i64,
+    /// Milliseconds of sound heard or made.
+    pub audio_ms: i64,
+    /// Characters of input.
+    pub characters: i64,
     /// Who counted: `provider`, `estimated`, `none`.
     pub usage_source: String,
     /// What it cost, in nano-dollars.

@@ -174,47 +174,6 @@ pub(super) fn completions(call: &Call<'_>) -> Checked<Answer> {
     Ok(Answer::events(events, error_event()))
 }
 
-pub(super) fn images(call: &Call<'_>) -> Checked<Answer> {
-    let mut body = body(call)?;
-    let model = body.text("model")?.unwrap_or("dall-e-2");
-    let prompt = body.need_text("prompt")?;
-    let count_wanted = body.integer("n", 1..=10)?.unwrap_or(1);
-    let format = body.one_of("response_format", &["url", "b64_json"])?;
-    body.skip(&[
-        "background",
-        "moderation",
-        "output_compression",
-        "output_format",
-        "partial_images",
-        "quality",
-        "size",
-        "stream",
-        "style",
-        "user",
-    ]);
-    body.finish()?;
-    let token_model = model.starts_with("gpt-image");
-    let image = if token_model || format == Some("b64_json") {
-        json!({"b64_json": BASE64_STANDARD.encode(b"\x89PNG scripted")})
-    } else {
-        json!({"url": "https://images.example/1.png", "revised_prompt": prompt})
-    };
-    let data: Vec<&Value> = (0..count_wanted).map(|_| &image).collect();
-    let mut reply = json!({"created": CREATED, "data": data});
-    let mut used = Usage::default();
-    if token_model {
-        used.input = count(prompt);
-        used.output = 100 * count_wanted.unsigned_abs();
-        reply["usage"] = json!({
-            "input_tokens": used.input, "output_tokens": used.output,
-            "total_tokens": used.input + used.output,
-            "input_tokens_details": {"text_tokens": used.input, "image_tokens": 0},
-        });
-    }
-    charge(call, model, false, used);
-    Ok(Answer::json(200, &reply))
-}
-
 pub(super) fn moderations(call: &Call<'_>) -> Checked<Answer> {
     let mut body = body(call)?;
     let model = body.text("model")?.unwrap_or("omni-moderation-latest");
@@ -238,23 +197,4 @@ pub(super) fn moderations(call: &Call<'_>) -> Checked<Answer> {
         200,
         &json!({"id": id, "model": model, "results": results}),
     ))
-}
-
-pub(super) fn speech(call: &Call<'_>) -> Checked<Answer> {
-    let mut body = body(call)?;
-    let model = body.need_text("model")?;
-    let input = body.need_text("input")?;
-    body.need_text("voice")?;
-    body.text("instructions")?;
-    body.one_of(
-        "response_format",
-        &["mp3", "opus", "aac", "flac", "wav", "pcm"],
-    )?;
-    body.number("speed", 0.25..=4.0)?;
-    body.one_of("stream_format", &["sse", "audio"])?;
-    body.finish()?;
-    charge(call, model, false, Usage::default());
-    let mut bytes = b"ID3\x04\x00\x00\x00\xff\xfb\x90".to_vec();
-    bytes.extend((0..=255u8).cycle().take(100 * input.len()));
-    Ok(Answer::whole(200, "audio/mpeg", bytes))
 }

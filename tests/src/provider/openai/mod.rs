@@ -2,6 +2,7 @@
 
 mod chat;
 mod endpoints;
+mod media;
 mod messages;
 mod multipart;
 mod rerank;
@@ -37,11 +38,11 @@ pub(crate) fn answer(call: &Call<'_>) -> Answer {
         "/chat/completions" => chat::answer(call),
         "/completions" => endpoints::completions(call),
         "/embeddings" => endpoints::embeddings(call),
-        "/images/generations" => endpoints::images(call),
+        "/images/generations" => media::images(call),
         "/moderations" => endpoints::moderations(call),
         "/rerank" => rerank::answer(call),
         "/responses" => responses::answer(call),
-        "/audio/speech" => endpoints::speech(call),
+        "/audio/speech" => media::speech(call),
         "/audio/transcriptions" | "/audio/translations" => multipart::transcription(call),
         "/images/edits" | "/images/variations" => multipart::image(call),
         _ => {

@@ -6,11 +6,12 @@ use super::{
     super::{
         check::{Checked, Invalid, Problem},
         connection::Request,
-        reply::Answer,
+        reply::{Answer, Event},
         serve::Call,
         turn::{Usage, count},
     },
-    CREATED,
+    error_event,
+    media::Drawn,
 };
 
 /// A part of a form.
@@ -57,38 +58,57 @@ pub(super) fn transcription(call: &Call<'_>) -> Checked<Answer> {
         .find(|part| part.file)
         .map_or(0, |part| part.content.len());
     let said = format!("Heard {heard} bytes.");
+    let stream = text(&parts, "stream") == Some("true");
     let usage = Usage {
         input: u64::try_from(heard / 10).unwrap_or_default(),
         output: count(&said),
         ..Usage::default()
     };
-    call.state
-        .charge(call.number, &call.request.path, &model, false, usage);
-    if text(&parts, "response_format") == Some("text") {
-        return Ok(Answer::whole(200, "text/plain; charset=utf-8", said + "\n"));
+    let path = &call.request.path;
+    call.state.charge(call.number, path, &model, stream, usage);
+    // Whisper is sold by the second, of which a thousand bytes are one here.
+    let seconds = heard / 1000;
+    let whisper = model.starts_with("whisper");
+    let counted = if whisper {
+        json!({"type": "duration", "seconds": seconds})
+    } else {
+        json!({
+            "type": "tokens", "input_tokens": usage.input, "output_tokens": usage.output,
+            "total_tokens": usage.input + usage.output,
+            "input_token_details": {"audio_tokens": usage.input, "text_tokens": 0},
+        })
+    };
+    if stream {
+        let words = said.split_inclusive(' ');
+        let delta = |word| json!({"type": "transcript.text.delta", "delta": word});
+        let mut events: Vec<Event> = words.map(|word| Event::data(delta(word))).collect();
+        let done = json!({"type": "transcript.text.done", "text": said, "usage": counted});
+        events.push(Event::data(done).last());
+        return Ok(Answer::events(events, error_event()));
     }
-    let usage = json!({
-        "type": "tokens", "input_tokens": usage.input, "output_tokens": usage.output,
-        "total_tokens": usage.input + usage.output,
-        "input_token_details": {"audio_tokens": usage.input, "text_tokens": 0},
-    });
-    Ok(Answer::json(200, &json!({"text": said, "usage": usage})))
+    Ok(match text(&parts, "response_format") {
+        Some("text") => Answer::whole(200, "text/plain; charset=utf-8", said + "\n"),
+        Some("verbose_json") => Answer::json(
+            200,
+            &json!({"task": "transcribe", "language": "english", "duration": seconds, "text": said}),
+        ),
+        _ if call.behaviour.form.no_usage => Answer::json(200, &json!({"text": said})),
+        _ => Answer::json(200, &json!({"text": said, "usage": counted})),
+    })
 }
 
 pub(super) fn image(call: &Call<'_>) -> Checked<Answer> {
-    let (_, model) = form(call, "image")?;
-    call.state.charge(
-        call.number,
-        &call.request.path,
-        &model,
-        false,
-        Usage::default(),
-    );
-    let data = json!([{"url": "https://images.example/1.png"}]);
-    Ok(Answer::json(
-        200,
-        &json!({"created": CREATED, "data": data}),
-    ))
+    let (parts, model) = form(call, "image")?;
+    let images = text(&parts, "n").map_or(Ok(1), str::parse);
+    let drawn = Drawn {
+        model: &model,
+        prompt: text(&parts, "prompt").unwrap_or_default(),
+        images: images.map_err(|_| Invalid::value("n", "not an integer"))?,
+        base64: text(&parts, "response_format") == Some("b64_json"),
+        stream: text(&parts, "stream") == Some("true"),
+        name: "image_edit",
+    };
+    Ok(drawn.answer(call))
 }
 
 fn form<'a>(call: &'a Call<'_>, file: &'static str) -> Checked<(Vec<Part<'a>>, String)> {
@@ -98,7 +118,10 @@ fn form<'a>(call: &'a Call<'_>, file: &'static str) -> Checked<(Vec<Part<'a>>, S
     };
     let parts = parts(call.request)
         .ok_or_else(|| Invalid::value("body", "could not parse multipart form"))?;
-    if !parts.iter().any(|part| part.file && part.name == file) {
+    if !parts
+        .iter()
+        .any(|part| part.file && part.name.strip_suffix("[]").unwrap_or(&part.name) == file)
+    {
         return Err(missing(file));
     }
     let model = text(&parts, "model").ok_or_else(|| missing("model"))?;
