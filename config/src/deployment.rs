@@ -9,7 +9,7 @@ use dragoman_proto::{Dialect, Quirks};
 use indexmap::IndexMap;
 use serde_json::{Map, Number, Value};
 
-use crate::{Endpoint, KeyHeader, Origin, Provider, Secret};
+use crate::{Endpoint, GoogleCredentials, KeyHeader, Origin, Provider, Secret};
 
 /// Where requests for an alias can go: one entry of `model_list`.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,8 @@ pub struct Deployment {
     pub api_version: Option<String>,
     /// How it is paid.
     pub credential: Credential,
+    /// What the service makes access tokens with, where those are its key.
+    pub google: Option<GoogleCredentials>,
     /// Share of the alias's requests, relative to its other deployments.
     pub weight: Option<u32>,
     /// Deployments of a lower order come first.
@@ -57,7 +59,7 @@ pub struct Deployment {
     pub quirks: Quirks,
     /// LiteLLM's price keys (`input_cost_per_token` …), in dollars per unit.
     pub prices: IndexMap<String, Number>,
-    /// Settings of dialects that are not served yet: `api_version`, `aws_*`, `vertex_*` …
+    /// Settings of dialects that are not served yet: `aws_*`, `watsonx_*` …
     /// Kept secret as a whole, because keys are among them; what is not text is JSON.
     pub provider_settings: IndexMap<String, Secret>,
     /// What else `model_info` says: `mode`, `base_model`, `max_tokens` …

@@ -248,6 +248,13 @@ const fn gemini(prefix: &'static str) -> Provider {
     row
 }
 
+/// Google's Vertex AI: its address follows from the location, and its keys are tokens that the service
+/// makes.
+const fn vertex_ai(prefix: &'static str) -> Provider {
+    let dialect = Some(Dialect::VertexAi);
+    provider(prefix, dialect, "", &["VERTEXAI_API_BASE"], &[]).keyless()
+}
+
 /// OpenAI's API on Azure, where each has an address of their own.
 const fn azure(prefix: &'static str) -> Provider {
     let dialect = Some(Dialect::Azure);
@@ -360,8 +367,8 @@ static PROVIDERS: &[Provider] = &[
     ollama("ollama"),
     ollama("ollama_chat"),
     gemini("gemini"),
-    later("vertex_ai", "", KeyHeader::Bearer, &["VERTEXAI_API_BASE"], &[]).keyless(),
-    later("vertex_ai_beta", "", KeyHeader::Bearer, &["VERTEXAI_API_BASE"], &[]).keyless(),
+    vertex_ai("vertex_ai"),
+    vertex_ai("vertex_ai_beta"),
     later("bedrock", "", KeyHeader::Bearer, &[], &[]).keyless(),
     later("bedrock_converse", "", KeyHeader::Bearer, &[], &[]).keyless(),
     later("sagemaker", "", KeyHeader::Bearer, &[], &[]).keyless(),

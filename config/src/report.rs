@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::{Config, Deployment, Fallbacks, Notice, Origin, Severity, Strategy};
+use crate::{Config, Deployment, Fallbacks, GoogleCredentials, Notice, Origin, Severity, Strategy};
 
 /// Lines end here, where words allow it.
 const WIDTH: usize = 96;
@@ -88,11 +88,27 @@ fn one_deployment(page: &mut Page, deployment: &Deployment, share: Option<(u64, 
 
 fn key(deployment: &Deployment) -> String {
     let credential = &deployment.credential;
+    if let Some(google) = &deployment.google {
+        return tokens(google, &credential.origin);
+    }
     match (&credential.origin, &credential.secret) {
         (Origin::File, _) => "key in the file".to_owned(),
         (Origin::Variable(name), Some(_)) => format!("key from {name}"),
         (Origin::Variable(name), None) => format!("key from {name}, which is not set"),
         (Origin::Nowhere, _) => "no key".to_owned(),
+    }
+}
+
+/// What access tokens are made with.
+fn tokens(google: &GoogleCredentials, origin: &Origin) -> String {
+    match (google, origin) {
+        (GoogleCredentials::Unusable(reason), _) => format!("no access token: {reason}"),
+        (GoogleCredentials::Metadata(host), _) => format!("tokens from the metadata server {host}"),
+        (GoogleCredentials::File(path), _) => format!("tokens made with {}", path.display()),
+        (GoogleCredentials::Inline(_), Origin::Variable(name)) => {
+            format!("tokens made with {name}")
+        }
+        (GoogleCredentials::Inline(_), _) => "tokens made with the key in the file".to_owned(),
     }
 }
 

@@ -2,18 +2,19 @@
 //! is left over at the end is what nobody reads.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Number, Value};
 
 use crate::yaml::{join, kind};
-use crate::{ConfigError, Notice, Period, Severity};
+use crate::{ConfigError, Environment, Notice, Period, Severity};
 
 const REFERENCE: &str = "os.environ/";
 
 /// The environment, and the notices so far.
 pub(crate) struct Reader<'env> {
-    environment: &'env dyn Fn(&str) -> Option<String>,
+    environment: &'env dyn Environment,
     /// The file's own `environment_variables`, which win as they do in LiteLLM.
     pub(crate) assigned: HashMap<String, String>,
     /// What a person should know.
@@ -36,7 +37,7 @@ pub(crate) enum Given {
 }
 
 impl<'env> Reader<'env> {
-    pub(crate) fn new(environment: &'env dyn Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn new(environment: &'env dyn Environment) -> Self {
         Self {
             environment,
             assigned: HashMap::new(),
@@ -49,10 +50,15 @@ impl<'env> Reader<'env> {
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         let value = match self.assigned.get(name) {
             Some(value) => Some(value.clone()),
-            None => (self.environment)(name),
+            None => self.environment.variable(name),
         };
         let value = value.map(|value| value.trim().to_owned());
         value.filter(|value| !value.is_empty())
+    }
+
+    /// The text of a file that the configuration names.
+    pub(crate) fn file(&self, path: &Path) -> Option<String> {
+        self.environment.file(path)
     }
 
     /// The first of `names` that is set.

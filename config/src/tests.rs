@@ -3,6 +3,7 @@
 mod notices;
 mod seeds;
 mod settings;
+mod vertex;
 mod wrong;
 
 use crate::{Config, ConfigError, load};
@@ -14,7 +15,7 @@ fn nothing(_: &str) -> Option<String> {
 
 /// Reads `text` with these variables set.
 fn with(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    load(text, &|name| {
+    load(text, &|name: &str| {
         let found = variables.iter().find(|(variable, _)| *variable == name);
         found.map(|(_, value)| (*value).to_owned())
     })

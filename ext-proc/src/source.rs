@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use dragoman_config::Config;
+use dragoman_config::{Config, Environment};
 
 /// Reads the configuration at `path`; each way to fail is one clear line.
 pub(crate) fn load(path: &Path) -> anyhow::Result<Config> {
@@ -26,6 +26,18 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
 
 /// The configuration in `text`, which stands at `path`.
 pub(crate) fn parse(path: &Path, text: &str) -> anyhow::Result<Config> {
-    let environment = |name: &str| std::env::var(name).ok();
-    dragoman_config::load(text, &environment).with_context(|| path.display().to_string())
+    dragoman_config::load(text, &Process).with_context(|| path.display().to_string())
+}
+
+/// The environment of this process.
+struct Process;
+
+impl Environment for Process {
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn file(&self, path: &Path) -> Option<String> {
+        std::fs::read_to_string(path).ok()
+    }
 }

@@ -5,10 +5,12 @@ use dragoman_proto::Dialect;
 use crate::section::{Given, Reader, Section};
 use crate::{BasePath, ConfigError, Credential, Endpoint, Origin, Provider, Secret};
 
-/// Reads `api_base` and `api_key` of a deployment's parameters.
+/// Reads `api_base` and `api_key` of a deployment's parameters; `own_base` is where it is otherwise,
+/// when that does not depend on the provider alone.
 pub(super) fn read(
     params: &mut Section,
     provider: &'static Provider,
+    own_base: Option<String>,
     reader: &mut Reader<'_>,
 ) -> Result<(Option<Endpoint>, Credential), ConfigError> {
     let base_key = if params.has("api_base") {
@@ -25,7 +27,8 @@ pub(super) fn read(
         given: params.given("api_key", reader)?,
     };
     let borrowed_key = key.given.is_none() && base.given.is_some();
-    let endpoint = address(base, params.path(), provider, reader)?;
+    let default = own_base.or_else(|| provider.base.map(str::to_owned));
+    let endpoint = address(base, params.path(), provider, default, reader)?;
     let credential = credential(key, provider, endpoint.as_ref(), reader)?;
     if borrowed_key
         && credential.secret.is_some()
@@ -50,6 +53,7 @@ fn address(
     base: Field,
     deployment: &str,
     provider: &'static Provider,
+    default: Option<String>,
     reader: &mut Reader<'_>,
 ) -> Result<Option<Endpoint>, ConfigError> {
     let mut path = base.path;
@@ -58,14 +62,16 @@ fn address(
         Some(Given::Variable {
             value: Some(text), ..
         }) => Some(text),
-        Some(Given::Variable { name, value: None }) => unset(&path, name, provider, reader)?,
+        Some(Given::Variable { name, value: None }) => {
+            unset(&path, name, provider, default, reader)?
+        }
         Some(Given::Literal(_)) | None => match reader.first_variable(provider.base_variables) {
             // What is wrong with it is wrong with the variable.
             Some((variable, base)) => {
                 path = variable;
                 Some(base)
             }
-            None => provider.base.map(str::to_owned),
+            None => default,
         },
     };
     let Some(text) = text else {
@@ -84,22 +90,17 @@ fn address(
     Ok(Some(normalised(endpoint, &path, provider, reader)))
 }
 
-fn default_base(provider: &Provider, reader: &Reader<'_>) -> Option<String> {
-    let variable = reader.first_variable(provider.base_variables);
-    variable
-        .map(|(_, base)| base)
-        .or_else(|| provider.base.map(str::to_owned))
-}
-
 /// What happens when the address is in a variable that is not set. A default on this machine is
 /// harmless; a provider on the Internet would get prompts and a key that were meant for another.
 fn unset(
     path: &str,
     variable: String,
     provider: &Provider,
+    default: Option<String>,
     reader: &mut Reader<'_>,
 ) -> Result<Option<String>, ConfigError> {
-    let default = default_base(provider, reader);
+    let other = reader.first_variable(provider.base_variables);
+    let default = other.map(|(_, base)| base).or(default);
     match (&default, provider.dialect) {
         (Some(default), _) if provider.keyless => {
             let consequence = format!("variable {variable} is not set: requests go to {default}");

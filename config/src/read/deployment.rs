@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Number, Value};
 
+use super::vertex::{self, Vertex};
 use super::{credential, group, model, params};
 use crate::known::Place;
 use crate::section::{Reader, Section, wrong};
@@ -43,7 +44,14 @@ fn read(
     let Maps { params, info, .. } = &mut maps;
     let id = group::id_of(&alias, info, params.entries(), reader)?;
     let (provider, model) = provider_and_model(&alias, params, reader)?;
-    let (endpoint, credential) = credential::read(params, provider, reader)?;
+    let vertex = vertex::read(params, provider, reader)?;
+    let own_base = vertex.as_ref().map(Vertex::base);
+    let (endpoint, mut credential) = credential::read(params, provider, own_base, reader)?;
+    let endpoint = match &vertex {
+        Some(vertex) => endpoint.map(|endpoint| vertex.placed(endpoint, params, reader)),
+        None => endpoint,
+    };
+    let google = vertex.and_then(|vertex| vertex.paying(&mut credential, params, reader));
     let api_version = params::api_version(params, provider, reader)?;
     let there = endpoint.as_ref().and_then(Provider::at);
     let there = there.filter(|there| there.dialect == provider.dialect);
@@ -63,6 +71,7 @@ fn read(
         endpoint,
         api_version,
         credential,
+        google,
         weight: None,
         order: maps.count(&["order"], reader)?,
         rpm: maps.count(&["rpm"], reader)?,

@@ -41,10 +41,7 @@ pub(super) fn id_of(
     let mut keys: Vec<_> = params.iter().collect();
     keys.sort_unstable_by_key(|(key, _)| *key);
     for (key, value) in keys {
-        let literal = value
-            .as_str()
-            .is_some_and(|text| !text.starts_with("os.environ/"));
-        if !(key.contains("key") || key.contains("secret") || key.contains("token")) || !literal {
+        if !is_secret(key, value) {
             text.push_str(key);
             canonical(value, &mut text);
         }
@@ -52,6 +49,19 @@ pub(super) fn id_of(
     let hash = hex::encode(Sha256::digest(text));
     let id = hash.get(..12).unwrap_or(&hash);
     Ok(Id::Made(DeploymentId::from(id)))
+}
+
+/// Whether an entry's parameter is a key, or JSON that holds one.
+fn is_secret(key: &str, value: &Value) -> bool {
+    if key.contains("credentials") {
+        let inline = |text: &str| text.trim_start().starts_with('{');
+        return value.as_str().map_or(value.is_object(), inline);
+    }
+    let literal = |text: &str| !text.starts_with("os.environ/");
+    let is_key = ["key", "secret", "token"]
+        .iter()
+        .any(|part| key.contains(part));
+    is_key && value.as_str().is_some_and(literal)
 }
 
 /// JSON with sorted keys.

@@ -9,18 +9,16 @@ mod model;
 mod own;
 mod params;
 mod router;
+mod vertex;
 
 use serde_json::Value;
 
 use crate::known::{self, Place};
 use crate::section::{Reader, Section, wrong};
-use crate::{Config, ConfigError, yaml};
+use crate::{Config, ConfigError, Environment, yaml};
 
 /// Reads a whole file.
-pub(crate) fn config(
-    text: &str,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Config, ConfigError> {
+pub(crate) fn config(text: &str, environment: &dyn Environment) -> Result<Config, ConfigError> {
     let mut root = Section::new("", yaml::parse(text)?);
     let mut reader = Reader::new(environment);
     assign_variables(&mut root, &mut reader)?;

@@ -77,7 +77,7 @@ pub(super) async fn scene() -> Scene {
     let file = folder.path().join("dragoman.db");
     let ledger = Arc::new(SqlLedger::open(&file).await.unwrap());
     let (writer, guard) = LedgerWriter::start(ledger.clone(), WriterOptions::default());
-    let config = dragoman_config::load(CONFIG, &|_| None).unwrap();
+    let config = dragoman_config::load(CONFIG, &|_: &str| None).unwrap();
     let live = Live::new(config, &Arc::new(PriceTable::bundled().unwrap())).unwrap();
     let routing = Routing::default();
     routing.configure(&live);

@@ -86,7 +86,7 @@ mod tests {
             "model_list: [{{model_name: m, litellm_params: {{model: gpt-4o}}}}]\n\
              general_settings: {{{general}}}\n"
         );
-        let config = dragoman_config::load(&text, &|_| None).unwrap();
+        let config = dragoman_config::load(&text, &|_: &str| None).unwrap();
         Live::new(config, &Arc::new(PriceTable::bundled().unwrap())).unwrap()
     }
 

@@ -35,7 +35,7 @@ fn admitter() -> Admitter {
 }
 
 fn admitter_of(authority: impl Authority) -> Admitter {
-    let config = dragoman_config::load(CONFIG, &|_| None).unwrap();
+    let config = dragoman_config::load(CONFIG, &|_: &str| None).unwrap();
     let live = Live::new(config, &Arc::new(PriceTable::empty())).unwrap();
     Admitter::new(
         Arc::new(ArcSwap::from_pointee(live)),
