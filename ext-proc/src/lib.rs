@@ -6,6 +6,7 @@ pub mod admission;
 pub mod authority;
 pub mod cli;
 pub mod clock;
+pub mod credentials;
 pub mod database;
 pub mod explain;
 mod filter_module;

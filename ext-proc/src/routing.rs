@@ -9,6 +9,7 @@ use dragoman_policy::{AccountId, PicoPrice, Scope, UnixMillis};
 use dragoman_proto::Operation;
 
 use crate::accounts::{Accounts, Load};
+use crate::credentials::TokenBoard;
 use crate::live::Live;
 
 /// Weight of a new sample in the moving average of latency, as a share of this many.
@@ -18,6 +19,7 @@ const LATENCY_SAMPLES: u64 = 8;
 #[derive(Debug, Default)]
 pub struct Routing {
     memory: Mutex<Memory>,
+    tokens: TokenBoard,
 }
 
 #[derive(Debug, Default)]
@@ -28,6 +30,19 @@ struct Memory {
 }
 
 impl Routing {
+    /// Remembers nothing yet; deployments whose token is not on `tokens` are left out of plans.
+    pub fn new(tokens: TokenBoard) -> Self {
+        Self {
+            memory: Mutex::default(),
+            tokens,
+        }
+    }
+
+    /// The deployments' access tokens.
+    pub const fn tokens(&self) -> &TokenBoard {
+        &self.tokens
+    }
+
     /// The plan for `operation` with `alias`.
     pub fn plan(
         &self,
@@ -41,6 +56,7 @@ impl Routing {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let view = View {
             memory: &memory,
+            tokens: &self.tokens,
             live,
             accounts,
             operation,
@@ -75,6 +91,12 @@ impl Routing {
         let Some(served) = live.served(deployment) else {
             return;
         };
+        if let Verdict::Failure {
+            status: Some(401), ..
+        } = verdict
+        {
+            self.tokens.refused(deployment);
+        }
         let id: Arc<str> = Arc::from(deployment);
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let cools = memory
@@ -104,6 +126,7 @@ impl Routing {
 
 struct View<'a> {
     memory: &'a Memory,
+    tokens: &'a TokenBoard,
     live: &'a Live,
     accounts: &'a dyn Accounts,
     operation: Operation,
@@ -124,6 +147,10 @@ impl DeploymentView for View<'_> {
 
     fn cooling_for(&self, deployment: &str) -> Option<u64> {
         self.memory.cooldowns.cooling_for(deployment, self.now)
+    }
+
+    fn lacks_credential(&self, deployment: &str) -> bool {
+        self.tokens.is_without(deployment)
     }
 
     fn is_full(&self, deployment: &str) -> bool {

@@ -12,6 +12,7 @@ use dragoman_policy::PriceTable;
 use tokio::sync::watch;
 
 use crate::cli::Serve;
+use crate::credentials::{Google, Tokens};
 use crate::http::{self, Api, Probe};
 use crate::listen::{Listen, Listener};
 use crate::live::Live;
@@ -50,10 +51,13 @@ async fn serve(options: &Serve) -> anyhow::Result<()> {
     let spool = around.spool.clone();
     let prices = Arc::new(PriceTable::bundled()?);
     let live = Live::new(config, &prices)?;
-    let routing = Arc::new(Routing::default());
+    let mut tokens = Tokens::new(Arc::new(Google::new()?));
+    let board = tokens.board();
+    tokens.configure(&live.config).await;
+    let routing = Arc::new(Routing::new(board.clone()));
     routing.configure(&live);
-    let (snapshot, snapshots) =
-        watch::channel(Arc::new(Snapshot::build(&topology(&live, &around))));
+    let topology = topology(&live, &around, &board);
+    let (snapshot, snapshots) = watch::channel(Arc::new(Snapshot::build(&topology)));
     let live = Arc::new(ArcSwap::from_pointee(live));
     let grpc = bind(&around.services.grpc).await?;
     let http = bind(&around.services.http).await?;
@@ -67,6 +71,7 @@ async fn serve(options: &Serve) -> anyhow::Result<()> {
         around,
         live: Arc::clone(&live),
         routing: Arc::clone(&routing),
+        tokens,
         snapshot,
     };
     let reloading = tokio::spawn(reloader.run(stopped.clone()));

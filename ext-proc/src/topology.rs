@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dragoman_config::{Deployment, Scheme};
+use dragoman_config::{Deployment, Scheme, Secret};
 use dragoman_envoy::{Credential, Endpoint, FilterModule, Listeners, Services, Topology, Upstream};
 use dragoman_proto::UpstreamConfig;
 
+use crate::credentials::TokenBoard;
 use crate::live::{Live, longest_timeout};
 
 /// A stream may be silent for this long beyond the longest timeout of a deployment.
@@ -22,8 +23,12 @@ pub(crate) struct Surroundings {
     pub(crate) ca_file: PathBuf,
 }
 
-/// The topology of `live` in its surroundings.
-pub(crate) fn topology(live: &Live, around: &Surroundings) -> Topology {
+/// What stands in a secret while there is no access token. Envoy would wait for a secret that is not
+/// there; plans leave the deployment out.
+const NO_TOKEN: &str = "none";
+
+/// The topology of `live` in its surroundings, with the access tokens of the moment.
+pub(crate) fn topology(live: &Live, around: &Surroundings, tokens: &TokenBoard) -> Topology {
     let config = &live.config;
     Topology {
         listeners: around.listeners.clone(),
@@ -32,7 +37,7 @@ pub(crate) fn topology(live: &Live, around: &Surroundings) -> Topology {
         upstreams: config
             .deployments
             .iter()
-            .filter_map(|deployment| upstream(deployment, live))
+            .filter_map(|deployment| upstream(deployment, live, tokens))
             .collect(),
         root_path: config.server.root_path.clone(),
         max_body_bytes: u32::try_from(config.server.max_body_bytes).unwrap_or(u32::MAX),
@@ -42,16 +47,9 @@ pub(crate) fn topology(live: &Live, around: &Surroundings) -> Topology {
     }
 }
 
-fn upstream(deployment: &Deployment, live: &Live) -> Option<Upstream> {
+fn upstream(deployment: &Deployment, live: &Live, tokens: &TokenBoard) -> Option<Upstream> {
     let (dialect, endpoint) = deployment.upstream()?;
     let tls = endpoint.scheme == Scheme::Https;
-    let credential = deployment
-        .credential
-        .header_value()
-        .map(|value| Credential {
-            header: deployment.credential.header.name().to_owned(),
-            value: value.expose().to_owned(),
-        });
     Some(Upstream {
         config: UpstreamConfig {
             deployment: deployment.id.to_string(),
@@ -70,7 +68,22 @@ fn upstream(deployment: &Deployment, live: &Live) -> Option<Upstream> {
             host: endpoint.host.clone(),
             port: endpoint.port,
         },
-        credential,
+        credential: credential(deployment, tokens),
         timeout: live.served(deployment.id.as_str())?.bound,
+    })
+}
+
+fn credential(deployment: &Deployment, tokens: &TokenBoard) -> Option<Credential> {
+    let own = &deployment.credential;
+    let value = if deployment.google.is_some() {
+        let token = tokens.token(deployment.id.as_str());
+        let token = token.as_ref().map_or(NO_TOKEN, Secret::expose);
+        format!("{}{token}", own.header.prefix())
+    } else {
+        own.header_value()?.expose().to_owned()
+    };
+    Some(Credential {
+        header: own.header.name().to_owned(),
+        value,
     })
 }

@@ -123,6 +123,9 @@ impl From<Refusal> for ApiError {
                     .code("all_deployments_in_cooldown")
                     .retry_after(retry_after)
             }
+            Refusal::NoPlan(NoPlan::NoCredential { .. }) => {
+                error(ErrorKind::Unavailable).code("provider_credential_unavailable")
+            }
             Refusal::NoPlan(NoPlan::AllFull { .. }) => error(ErrorKind::RateLimit)
                 .code("all_deployments_busy")
                 .retry_after(1),

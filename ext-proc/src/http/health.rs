@@ -86,6 +86,11 @@ fn known(api: &Api, live: &Live, deployment: &Deployment) -> Option<String> {
     if !live.has(id) {
         return Some(not_served(deployment));
     }
+    if let Some(cause) = api.routing.tokens().trouble(id) {
+        return Some(format!(
+            "it is left out, for there is no access token: {cause}"
+        ));
+    }
     let cooling = api.routing.cooling_for(id, clock::now_ms())?;
     Some(format!(
         "it failed of late and is left out for another {cooling} ms"

@@ -53,6 +53,10 @@ pub fn describe() {
         "dragoman_malformed_logs_total",
         "Log entries that do not read."
     );
+    describe_counter!(
+        "dragoman_access_tokens_total",
+        "Access tokens that were asked for, by result."
+    );
     describe_gauge!("dragoman_ledger_queue", "Records that wait to be written.");
     describe_counter!("dragoman_ledger_written_total", "Records written.");
     describe_counter!(

@@ -3,8 +3,9 @@
 //! Within the alias: its deployments in the strategy's order, each once, then the same order again
 //! until `1 + num_retries` attempts. Then each fallback alias's deployments once each. An alias is
 //! visited once, so fallbacks cannot loop; fallbacks of fallbacks follow their alias at once (depth
-//! first, five deep), as LiteLLM does. Deployments that are cooling down or full, or that lack the
-//! endpoint which is asked for, are left out of an alias, and an alias without any left is skipped.
+//! first, five deep), as LiteLLM does. Deployments that are cooling down, full or without a credential,
+//! or that lack the endpoint which is asked for, are left out of an alias, and an alias without any left
+//! is skipped.
 
 use std::sync::Arc;
 
@@ -65,6 +66,10 @@ pub trait DeploymentView {
     /// Milliseconds until it may be used again; `None` when it may be used now.
     fn cooling_for(&self, _deployment: &str) -> Option<u64> {
         None
+    }
+    /// Whether the gateway has no credential for it at the moment.
+    fn lacks_credential(&self, _deployment: &str) -> bool {
+        false
     }
     /// Whether one of its own limits (requests in flight, per minute) leaves no room.
     fn is_full(&self, _deployment: &str) -> bool {
@@ -153,6 +158,12 @@ pub enum NoPlan {
         alias: String,
         /// Seconds until the first may be used again.
         retry_after: u64,
+    },
+    /// There is no credential for any deployment.
+    #[error("the gateway has no valid credential for any deployment of `{alias}` at the moment")]
+    NoCredential {
+        /// What the client asked for.
+        alias: String,
     },
     /// Every deployment that is not cooling down is at its own limit.
     #[error("all deployments of `{alias}` are at their limits")]
@@ -272,6 +283,7 @@ struct Shortage {
     /// The shortest cooldown, in milliseconds.
     cooling: Option<u64>,
     full: bool,
+    without_credential: bool,
 }
 
 impl Shortage {
@@ -285,7 +297,9 @@ impl Shortage {
             if self.wants_endpoint && !view.serves(&candidate.id) {
                 continue;
             }
-            if let Some(left) = view.cooling_for(&candidate.id) {
+            if view.lacks_credential(&candidate.id) {
+                self.without_credential = true;
+            } else if let Some(left) = view.cooling_for(&candidate.id) {
                 self.cooling = Some(self.cooling.map_or(left, |shortest| shortest.min(left)));
             } else if view.is_full(&candidate.id) {
                 self.full = true;
@@ -304,6 +318,7 @@ impl Shortage {
                 alias,
                 retry_after: left.div_ceil(1_000).max(1),
             },
+            None if self.without_credential => NoPlan::NoCredential { alias },
             None => NoPlan::UnknownModel { alias },
         }
     }

@@ -9,6 +9,7 @@ use super::{Strategy, *};
 #[derive(Default)]
 struct View {
     cooling: HashMap<&'static str, u64>,
+    unpaid: Vec<&'static str>,
     full: Vec<&'static str>,
     latency: HashMap<&'static str, u64>,
     busy: HashMap<&'static str, u64>,
@@ -22,6 +23,9 @@ impl DeploymentView for View {
     }
     fn cooling_for(&self, id: &str) -> Option<u64> {
         self.cooling.get(id).copied()
+    }
+    fn lacks_credential(&self, id: &str) -> bool {
+        self.unpaid.contains(&id)
     }
     fn is_full(&self, id: &str) -> bool {
         self.full.contains(&id)
@@ -257,6 +261,23 @@ fn when_all_rest_the_client_learns_for_how_long() {
     };
     let no_plan = ids(&table, "m", &Wishes::default(), &view).unwrap_err();
     assert_eq!(no_plan, NoPlan::AllFull { alias: "m".into() });
+}
+
+#[test]
+fn deployments_without_a_credential_are_passed_over() {
+    let table = RoutingTable::new(
+        vec![route("m", &["a", "b"]), route("n", &["c"])],
+        settings(&[("m", &["n"])]),
+    );
+    let without = |unpaid: &[&'static str]| View {
+        unpaid: unpaid.to_vec(),
+        ..View::default()
+    };
+    let planned = |view| ids(&table, "m", &Wishes::default(), &view);
+    assert_eq!(planned(without(&["a"])).unwrap(), "b b b c");
+    assert_eq!(planned(without(&["a", "b"])).unwrap(), "c");
+    let none = planned(without(&["a", "b", "c"]));
+    assert_eq!(none, Err(NoPlan::NoCredential { alias: "m".into() }));
 }
 
 #[test]
