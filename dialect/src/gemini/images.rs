@@ -219,6 +219,10 @@ pub(super) fn answer(
             .filter_map(|prediction| prediction.bytes_base64_encoded.as_deref());
         return written(context, images.collect(), meter);
     }
+    // Imagen leaves filtered images out, and a list without any too.
+    if Object::parse(body).is_ok_and(|answer| answer.names().next().is_none()) {
+        return written(context, Vec::new(), meter);
+    }
     let (answer, candidates) = response::read(provider, body)?;
     if let Some(usage) = &answer.usage_metadata {
         meter.counted(usage.usage());

@@ -102,6 +102,20 @@ impl Config {
         )
     }
 
+    /// The same at the provider's Vertex AI, paid by its service account.
+    #[must_use]
+    pub fn vertex(self, alias: &str, provider: &ScriptedProvider, model: &str) -> Self {
+        self.deployment(
+            alias,
+            json!({
+                "model": format!("vertex_ai/{model}"),
+                "api_base": provider.root(),
+                "vertex_location": "europe-west1",
+                "vertex_credentials": provider.service_account().to_string(),
+            }),
+        )
+    }
+
     /// A deployment behind `alias`, with any `litellm_params`.
     #[must_use]
     #[allow(

@@ -1,5 +1,5 @@
-//! One process that plays several providers: the APIs of OpenAI, Azure, Anthropic, Gemini, Ollama and
-//! Cohere, on one address.
+//! One process that plays several providers: the APIs of OpenAI, Azure, Anthropic, Gemini, Vertex AI,
+//! Ollama and Cohere, on one address.
 //!
 //! It checks what it is sent as strictly as the real ones do, answers deterministically, counts
 //! tokens by a simple rule (see [`count`]), keeps its own ledger, records every request with all
@@ -22,14 +22,16 @@ mod reply;
 mod serve;
 mod state;
 mod turn;
+mod vertex;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinHandle};
 
 pub use behaviour::{Behaviour, BehaviourError, Break, Fault, Form, Gzip, Point};
 pub use state::{RecordedRequest, UsageRow};
 pub use turn::count;
+pub use vertex::{PROJECT, TOKENS};
 
 use state::State;
 
@@ -98,7 +100,32 @@ impl ScriptedProvider {
         format!("http://{}/v1beta", self.address)
     }
 
-    /// Base URL of its other APIs (Azure's, Ollama's, Cohere's), which begin at the root.
+    /// The key file of a service account whose tokens it issues.
+    pub fn service_account(&self) -> serde_json::Value {
+        vertex::service_account(&self.root())
+    }
+
+    /// The file of a person's login whose tokens it issues.
+    pub fn authorized_user(&self) -> serde_json::Value {
+        vertex::authorized_user(&self.root())
+    }
+
+    /// How long the tokens live that it issues from now on.
+    pub fn tokens_live_for(&self, lifetime: Duration) {
+        self.state.tokens.live_for(lifetime);
+    }
+
+    /// Every token so far is worth nothing any more.
+    pub fn revoke_tokens(&self) {
+        self.state.tokens.revoke();
+    }
+
+    /// How many tokens it has issued.
+    pub fn tokens_issued(&self) -> usize {
+        self.state.tokens.count()
+    }
+
+    /// Base URL of its other APIs (Azure's, Ollama's, Cohere's, Vertex AI's), which begin at the root.
     pub fn root(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -12,6 +12,7 @@ use super::{
     control, fast, gemini, ollama, openai,
     reply::{self, Answer, Ending, Script, Step},
     state::State,
+    vertex,
 };
 
 /// Whose API a request speaks.
@@ -21,13 +22,16 @@ pub(crate) enum Vendor {
     Azure,
     Anthropic,
     Gemini,
+    VertexAi,
     Ollama,
     Cohere,
 }
 
 impl Vendor {
     fn of(path: &str) -> Self {
-        if path.ends_with("/messages") || path.ends_with("/messages/count_tokens") {
+        if vertex::speaks(path) {
+            Self::VertexAi
+        } else if path.ends_with("/messages") || path.ends_with("/messages/count_tokens") {
             Self::Anthropic
         } else if gemini::speaks(path) {
             Self::Gemini
@@ -132,6 +136,7 @@ fn respond(request: &Request, state: &State) -> (u64, Script) {
         .get("model")
         .and_then(|model| model.as_str().map(str::to_owned))
         .or_else(|| gemini::model(request))
+        .or_else(|| vertex::model(request))
         .or_else(|| openai::multipart_model(request));
     let number = state.receive(request, model.as_deref());
     let vendor = Vendor::of(&request.path);
@@ -175,6 +180,7 @@ impl Vendor {
             Self::Azure => azure::answer(call),
             Self::Anthropic => anthropic::answer(call),
             Self::Gemini => gemini::answer(call),
+            Self::VertexAi => vertex::answer(call),
             Self::Ollama => ollama::answer(call),
             Self::Cohere => cohere::answer(call),
         }
@@ -184,7 +190,7 @@ impl Vendor {
         match self {
             Self::OpenAi | Self::Azure => openai::error(status, message),
             Self::Anthropic => anthropic::error(status, message),
-            Self::Gemini => gemini::error(status, message),
+            Self::Gemini | Self::VertexAi => gemini::error(status, message),
             Self::Ollama => ollama::error(status, message),
             Self::Cohere => cohere::error(status, message),
         }
@@ -202,6 +208,7 @@ impl Vendor {
                     Self::OpenAi | Self::Azure => openai::failure(*status),
                     Self::Anthropic => anthropic::failure(*status),
                     Self::Gemini => gemini::failure(*status),
+                    Self::VertexAi => vertex::failure_at(&call.request.path, *status),
                     Self::Ollama => ollama::failure(*status),
                     Self::Cohere => cohere::failure(*status),
                 };
@@ -213,14 +220,14 @@ impl Vendor {
             Fault::ContextLength => Some(match self {
                 Self::OpenAi | Self::Azure => openai::context_length(),
                 Self::Anthropic => anthropic::context_length(),
-                Self::Gemini => gemini::context_length(),
+                Self::Gemini | Self::VertexAi => gemini::context_length(),
                 Self::Ollama => ollama::context_length(),
                 Self::Cohere => cohere::context_length(),
             }),
             Fault::ContentPolicy => Some(match self {
                 Self::OpenAi | Self::Azure => openai::content_policy(),
                 Self::Anthropic => anthropic::content_policy(),
-                Self::Gemini => gemini::content_policy(call),
+                Self::Gemini | Self::VertexAi => gemini::content_policy(call),
                 Self::Ollama => ollama::content_policy(),
                 Self::Cohere => cohere::content_policy(call),
             }),

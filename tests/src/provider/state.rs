@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{Mode, behaviour::Behaviour, connection::Request, turn::Usage};
+use super::{Mode, behaviour::Behaviour, connection::Request, turn::Usage, vertex::Tokens};
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -77,6 +77,8 @@ pub struct UsageRow {
 pub(crate) struct State {
     pub(crate) mode: Mode,
     pub(crate) scripts: Scripts,
+    /// Of Google's.
+    pub(crate) tokens: Tokens,
     requests: Mutex<Vec<RecordedRequest>>,
     usage: Mutex<Vec<UsageRow>>,
     numbers: AtomicU64,
@@ -87,6 +89,7 @@ impl State {
         Self {
             mode,
             scripts: Scripts::default(),
+            tokens: Tokens::default(),
             requests: Mutex::default(),
             usage: Mutex::default(),
             numbers: AtomicU64::new(0),

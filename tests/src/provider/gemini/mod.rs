@@ -47,7 +47,8 @@ pub(crate) fn model(request: &Request) -> Option<String> {
     target(&request.path).map(|(model, _)| model)
 }
 
-fn decoded(segment: &str) -> String {
+/// A segment of a path, or a field of a form, as it was meant.
+pub(crate) fn decoded(segment: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = segment;
     while let Some((plain, after)) = rest.split_once('%') {
