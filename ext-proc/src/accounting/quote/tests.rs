@@ -28,7 +28,7 @@ model_list:
 ";
 
 static LIVE: LazyLock<Live> = LazyLock::new(|| {
-    let config = dragoman_config::load(CONFIG, &|_| None).unwrap();
+    let config = dragoman_config::load(CONFIG, &|_: &str| None).unwrap();
     Live::new(config, &Arc::new(PriceTable::bundled().unwrap())).unwrap()
 });
 
@@ -326,7 +326,7 @@ fn an_unknown_price_is_free_only_where_that_is_allowed() {
             .is_err()
     );
     let free = format!("{CONFIG}\ndragoman: {{unknown_price: allow}}\n");
-    let config = dragoman_config::load(&free, &|_| None).unwrap();
+    let config = dragoman_config::load(&free, &|_: &str| None).unwrap();
     let live = Live::new(config, &Arc::new(PriceTable::empty())).unwrap();
     let free = quoted(&live, "chat", &chat).unwrap();
     assert_eq!(free.most(), Ok(NanoDollars::ZERO));
