@@ -50,6 +50,7 @@ impl Meter {
                 images: 0,
                 audio_ms: 0,
                 characters: 0,
+                image_output_tokens: 0,
             },
             state: State::Idle,
         }

@@ -5,6 +5,8 @@ use memchr::memmem;
 
 /// Bytes of a second where a file does not tell: speech at 32 kbit/s.
 const USUAL_RATE: u64 = 4_000;
+/// Fewer bytes of a second are not believed: what a client sends is reserved for at this rate.
+const SLOWEST_RATE: u64 = 500;
 /// Bytes of a second of OpenAI's `pcm`: 24,000 samples of 16 bits.
 const RAW_RATE: u64 = 48_000;
 /// How fast speech goes.
@@ -13,7 +15,10 @@ const CHARACTERS_PER_SECOND: u64 = 15;
 /// The milliseconds of a file.
 pub(crate) fn milliseconds(file: &[u8]) -> u64 {
     let bytes = file.len() as u64;
-    told(file).unwrap_or_else(|| lasting(bytes, rate(file).unwrap_or(USUAL_RATE)))
+    match told(file) {
+        Some(ms) => ms.min(lasting(bytes, SLOWEST_RATE)),
+        None => lasting(bytes, rate(file).unwrap_or(USUAL_RATE)),
+    }
 }
 
 /// Speech that passes on its way to a client.
@@ -180,7 +185,7 @@ mod tests {
         let mut flac = b"fLaC\0\0\0\x22".to_vec();
         flac.extend([0; 10]);
         flac.extend((44_100_u64 << 44 | 88_200).to_be_bytes());
-        assert_eq!(milliseconds(&flac), 2000);
+        assert_eq!(milliseconds(&filled(flac, 8_000)), 2000);
 
         let mut opus = b"OggS\0\x02".to_vec();
         opus.extend([0; 22]);
@@ -188,13 +193,15 @@ mod tests {
         opus.extend([0; 40]);
         opus.extend(b"OggS\0\x04");
         opus.extend(144_000_u64.to_le_bytes());
-        assert_eq!(milliseconds(&opus), 3000);
+        assert_eq!(milliseconds(&filled(opus, 8_000)), 3000);
 
         let mut mp4 = b"\0\0\0\x20ftypM4A ".to_vec();
         mp4.extend(b"mvhd\0\0\0\0\0\0\0\0\0\0\0\0");
         mp4.extend(1_000_u32.to_be_bytes());
         mp4.extend(2_500_u32.to_be_bytes());
-        assert_eq!(milliseconds(&mp4), 2500);
+        assert_eq!(milliseconds(&filled(mp4.clone(), 8_000)), 2500);
+        // So little cannot last so long.
+        assert_eq!(milliseconds(&filled(mp4, 500)), 1000);
     }
 
     #[test]

@@ -126,6 +126,9 @@ pub struct Usage {
     /// Characters of input, where charged by character.
     #[prost(uint64, tag = "10")]
     pub characters: u64,
+    /// Of the output tokens: images.
+    #[prost(uint64, tag = "11")]
+    pub image_output_tokens: u64,
 }
 
 #[cfg(test)]
@@ -159,6 +162,7 @@ mod tests {
                 images: 8,
                 audio_ms: 9,
                 characters: 10,
+                image_output_tokens: 11,
             }),
             usage_source: UsageSource::Estimated.into(),
             provider_status: 200,
@@ -181,7 +185,7 @@ mod tests {
             read.to_text_format(),
             "attempt:2,deployment:\"abc\",outcome:BROKEN,usage{input_tokens:1,cached_tokens:2,\
              cache_write_tokens:3,audio_input_tokens:4,output_tokens:5,reasoning_tokens:6,\
-             audio_output_tokens:7,images:8,audio_ms:9,characters:10},usage_source:ESTIMATED,\
+             audio_output_tokens:7,images:8,audio_ms:9,characters:10,image_output_tokens:11},usage_source:ESTIMATED,\
              provider_status:200,error_code:\"overloaded_error\",dropped:[\"seed\",\"n\"],\
              error_status:503,started_ms:11,elapsed_ms:12,first_token_ms:13,earlier:[{attempt:1}]"
         );

@@ -62,6 +62,14 @@ async fn fixture() -> &'static Fixture {
             ] {
                 config = priced(config, alias, &openai(model), prices);
             }
+            let gemini = |model: &str| {
+                json!({"model": format!("gemini/{model}"), "api_key": "AIza",
+                    "api_base": provider.gemini_base()})
+            };
+            config = priced(config, "gemini", &gemini("gemini-embedding-001"), &tokens);
+            let picture = json!({"input_cost_per_token": 0.001, "output_cost_per_token": 0.002,
+                "output_cost_per_image": 0.04, "output_cost_per_image_token": 0.0001});
+            config = priced(config, "picture", &gemini("gemini-2.5-flash-image"), &picture);
             let ollama = json!({"model": "ollama/embed-x", "api_base": provider.root()});
             config = priced(config, "ollama", &ollama, &tokens);
             let stack = Setup::new(&config).start().await?;
@@ -174,6 +182,42 @@ fn images_of_a_model_that_counts_tokens_cost_these() {
         let row = row(&streamed.reply).await;
         assert_eq!((row.images, row.cost_nanos), (1, nanos(20 + 2000)));
         assert_eq!(row.usage_source, "provider");
+    });
+}
+
+#[test]
+fn images_of_gemini_cost_the_tokens_that_they_are_made_of() {
+    run(async {
+        // A prompt of two words, and four for the message; an answer of four words and a picture.
+        let cost = nanos(60 + 80 + 1290);
+        let body = json!({"model": "picture", "prompt": "two words"});
+        let reply = post("/v1/images/generations", body).await;
+        assert!(reply.ok()["data"][0]["b64_json"].is_string());
+        let drawn = row(&reply).await;
+        assert_eq!((drawn.images, drawn.cost_nanos), (1, cost));
+
+        let fields = [("model", "picture"), ("prompt", "two words")];
+        let reply = post_form("/v1/images/edits", &fields, ("image", b"\x89PNG".to_vec())).await;
+        assert!(reply.ok()["data"][0]["b64_json"].is_string());
+        let edited = row(&reply).await;
+        assert_eq!((edited.images, edited.output_tokens), (1, 1294));
+        // The picture that came with it is 85 tokens.
+        assert_eq!(edited.cost_nanos, cost.map(|cost| cost + 85 * 1_000_000));
+    });
+}
+
+#[test]
+fn embeddings_of_gemini_are_estimated_because_it_does_not_count_them() {
+    run(async {
+        let body = json!({"model": "gemini", "input": ["a", "b"], "dimensions": 3,
+            "encoding_format": "base64"});
+        let reply = post("/v1/embeddings", body).await;
+        // Three floats of four bytes.
+        let vector = reply.ok()["data"][1]["embedding"].clone();
+        assert_eq!(vector.as_str().map(str::len), Some(16), "{vector}");
+        let row = row(&reply).await;
+        assert_eq!(row.usage_source, "estimated");
+        assert_eq!(row.cost_nanos, Some(row.input_tokens * 1_000_000));
     });
 }
 

@@ -357,24 +357,26 @@ impl UsageMetadata {
                 .cached_content_token_count
                 .unwrap_or_default()
                 .min(input),
-            audio_input_tokens: audio(self.prompt_tokens_details.as_deref()),
+            audio_input_tokens: of("AUDIO", self.prompt_tokens_details.as_deref()),
             output_tokens: if holds_thoughts {
                 candidates
             } else {
                 candidates.saturating_add(thoughts)
             },
             reasoning_tokens: thoughts,
-            audio_output_tokens: audio(self.candidates_tokens_details.as_deref()),
+            audio_output_tokens: of("AUDIO", self.candidates_tokens_details.as_deref()),
+            image_output_tokens: of("IMAGE", self.candidates_tokens_details.as_deref()),
             ..Usage::default()
         }
     }
 }
 
-fn audio(details: Option<&[ModalityCount]>) -> u64 {
+/// The tokens of a `modality`.
+fn of(modality: &str, details: Option<&[ModalityCount]>) -> u64 {
     details
         .unwrap_or_default()
         .iter()
-        .filter(|count| count.modality.as_deref() == Some("AUDIO"))
+        .filter(|count| count.modality.as_deref() == Some(modality))
         .filter_map(|count| count.token_count)
         .fold(0, u64::saturating_add)
 }

@@ -31,6 +31,7 @@ struct Details {
     cached_tokens: Option<u64>,
     audio_tokens: Option<u64>,
     reasoning_tokens: Option<u64>,
+    image_tokens: Option<u64>,
 }
 
 /// The usage in `raw`; `None` when there is none in it.
@@ -73,6 +74,7 @@ pub(crate) fn read_usage(raw: &RawValue) -> Option<Usage> {
         output_tokens: output,
         reasoning_tokens: output_details.reasoning_tokens.unwrap_or_default(),
         audio_output_tokens: output_details.audio_tokens.unwrap_or_default(),
+        image_output_tokens: output_details.image_tokens.unwrap_or_default(),
         audio_ms: milliseconds(usage.seconds),
         ..Usage::default()
     })

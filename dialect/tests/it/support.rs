@@ -159,7 +159,8 @@ pub(crate) fn respond<'a>(
     Outcome {
         head: head.clone(),
         body: String::from_utf8_lossy(&out).into_owned(),
-        report: format!("{report:?}"),
+        // Few answers have images: what they are made of is told only there.
+        report: format!("{report:?}").replace(", image_output_tokens: 0", ""),
     }
 }
 

@@ -31,6 +31,7 @@ pub(crate) fn record(id: &str, started_ms: u64) -> Record {
             images: 6,
             audio_ms: 7,
             characters: 8,
+            image_output_tokens: 0,
         },
         source: UsageSource::Provider,
         cost: Some(NanoDollars::new(1_500)),

@@ -208,6 +208,7 @@ impl Totals {
                 images,
                 audio_ms,
                 characters,
+                image_output_tokens: 0,
             },
             cost: dragoman_policy::NanoDollars::new(cost),
         }

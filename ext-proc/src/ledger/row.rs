@@ -190,6 +190,8 @@ fn charge(row: &Row) -> Result<Charge, LedgerError> {
             images: count(row, "images")?,
             audio_ms: count(row, "audio_ms")?,
             characters: count(row, "characters")?,
+            // It decides the cost, and is not kept.
+            image_output_tokens: 0,
         },
         source,
         cost: row.optional_int("cost_nanos")?.map(NanoDollars::new),

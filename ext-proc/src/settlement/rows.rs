@@ -203,6 +203,7 @@ fn add(a: Usage, b: Usage) -> Usage {
         images: a.images.saturating_add(b.images),
         audio_ms: a.audio_ms.saturating_add(b.audio_ms),
         characters: a.characters.saturating_add(b.characters),
+        image_output_tokens: a.image_output_tokens.saturating_add(b.image_output_tokens),
     }
 }
 

@@ -40,7 +40,9 @@ pub struct Price {
     pub audio_input: Option<PicoPrice>,
     /// Per output token of audio; otherwise as `output`.
     pub audio_output: Option<PicoPrice>,
-    /// Per image made.
+    /// Per output token of an image; otherwise as `output`, unless images have a price by the piece.
+    pub image_output: Option<PicoPrice>,
+    /// Per image made, where the tokens that it is made of have no price.
     pub image: Option<PicoPrice>,
     /// Per second of audio, where tokens are not counted.
     pub audio_second: Option<PicoPrice>,
@@ -121,6 +123,7 @@ impl Price {
         reasoning: None,
         audio_input: None,
         audio_output: None,
+        image_output: None,
         image: Some(PicoPrice::FREE),
         audio_second: Some(PicoPrice::FREE),
         character: Some(PicoPrice::FREE),
@@ -144,6 +147,7 @@ impl Price {
         reasoning: None,
         audio_input: None,
         audio_output: None,
+        image_output: None,
         image: None,
         audio_second: None,
         character: None,
@@ -158,12 +162,13 @@ impl Price {
 
     /// What `usage` costs, rounded up once.
     ///
-    /// Tokens, images and the request itself add up. Seconds and characters are other measures of
+    /// Tokens, images and the request itself add up; an image is charged by the piece or by the tokens
+    /// that it is made of, not by both. Seconds and characters are other measures of
     /// what tokens measure: they count only where no tokens are counted. A model sold by image,
     /// second, character or request does not charge for tokens unless they have a price too.
     pub fn cost(&self, usage: &Usage) -> Result<NanoDollars, Unpriced> {
         let mut picos = self.request.map_or(0, |price| price.times(1));
-        if usage.images > 0 {
+        if !self.counts_image_tokens(usage) {
             picos = picos.saturating_add(self.image.map_or(0, |p| p.times(usage.images)));
         }
         let tokens = usage.input_tokens > 0 || usage.output_tokens > 0;
@@ -194,14 +199,22 @@ impl Price {
             picos = picos.saturating_add(split(usage.input_tokens, base, &parts));
         }
         if usage.output_tokens > 0 {
-            let base = rates.output.ok_or(OUTPUT)?;
+            let by_the_piece = (usage.images > 0).then_some(self.image).flatten();
+            let covered = by_the_piece.map(|_| PicoPrice::FREE);
+            let base = rates.output.or(covered).ok_or(OUTPUT)?;
             let parts = [
                 (usage.reasoning_tokens, self.reasoning),
                 (usage.audio_output_tokens, self.audio_output),
+                (usage.image_output_tokens, self.image_output.or(covered)),
             ];
             picos = picos.saturating_add(split(usage.output_tokens, base, &parts));
         }
         Ok(picos)
+    }
+
+    /// Whether images are charged by the tokens that they are made of.
+    fn counts_image_tokens(&self, usage: &Usage) -> bool {
+        usage.image_output_tokens > 0 && self.image_output.is_some() && self.priced_by_token()
     }
 
     fn rates(&self, input_tokens: u64) -> TokenRates {
@@ -312,7 +325,12 @@ impl Price {
     fn dearest_output(&self, ceiling: &Ceiling) -> Result<PicoPrice, Unpriced> {
         let input = ceiling.input_tokens.saturating_add(ceiling.audio_tokens);
         let base = self.rates(input).output.ok_or(OUTPUT)?;
-        let prices = [self.output, self.reasoning, self.audio_output];
+        let prices = [
+            self.output,
+            self.reasoning,
+            self.audio_output,
+            self.image_output,
+        ];
         Ok(prices.into_iter().flatten().fold(base, PicoPrice::max))
     }
 

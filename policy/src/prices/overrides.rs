@@ -35,6 +35,7 @@ impl Price {
             reasoning: read("output_cost_per_reasoning_token")?,
             audio_input: read("input_cost_per_audio_token")?,
             audio_output: read("output_cost_per_audio_token")?,
+            image_output: read("output_cost_per_image_token")?,
             image: first(
                 read("output_cost_per_image")?,
                 read("input_cost_per_image")?,
@@ -81,6 +82,7 @@ impl Price {
             reasoning: kept(self.reasoning, listed.reasoning, keep_output),
             audio_input: kept(self.audio_input, listed.audio_input, keep_input),
             audio_output: kept(self.audio_output, listed.audio_output, keep_output),
+            image_output: kept(self.image_output, listed.image_output, keep_output),
             image: self.image.or(listed.image),
             audio_second: self.audio_second.or(listed.audio_second),
             character: self.character.or(listed.character),

@@ -284,6 +284,27 @@ fn a_price_says_where_it_comes_from() {
     assert_eq!(set.version, CONFIG_VERSION);
 }
 
+#[test]
+fn an_image_is_charged_by_the_piece_or_by_its_tokens() {
+    let mut price = Price::per_token(PicoPrice(1_000), PicoPrice(2_000));
+    price.image = Some(PicoPrice(50_000));
+    let usage = |image_output_tokens| Usage {
+        images: 1,
+        image_output_tokens,
+        ..tokens(10, 30)
+    };
+    // 10 and 30 tokens, and the piece; then without the tokens that the piece is made of.
+    assert_eq!(price.cost(&usage(0)).unwrap().nanos(), 120);
+    assert_eq!(price.cost(&usage(20)).unwrap().nanos(), 80);
+    price.output = None;
+    assert_eq!(price.cost(&usage(0)).unwrap().nanos(), 60);
+    price.output = Some(PicoPrice(2_000));
+    price.image_output = Some(PicoPrice(4_000));
+    assert_eq!(price.cost(&usage(20)).unwrap().nanos(), 10 + 20 + 80);
+    // What was not counted is charged by the piece.
+    assert_eq!(price.cost(&usage(0)).unwrap().nanos(), 120);
+}
+
 prop_compose! {
     fn maybe_price()(price in proptest::option::of(0_u64..100_000_000)) -> Option<PicoPrice> {
         price.map(PicoPrice)
@@ -295,8 +316,8 @@ prop_compose! {
         input in 0_u64..100_000_000, output in 0_u64..100_000_000,
         (cached_input, cache_write) in (maybe_price(), maybe_price()),
         (audio_input, audio_output, reasoning) in (maybe_price(), maybe_price(), maybe_price()),
-        (image, audio_second, character, request) in
-            (maybe_price(), maybe_price(), maybe_price(), maybe_price()),
+        (image_output, image, audio_second, character, request) in
+            (maybe_price(), maybe_price(), maybe_price(), maybe_price(), maybe_price()),
         long in proptest::option::of((1_u64..5_000, any_long())),
         by_token in proptest::bool::weighted(0.8),
     ) -> Price {
@@ -305,7 +326,7 @@ prop_compose! {
             input: by_token(input),
             output: by_token(output),
             cached_input, cache_write, audio_input, audio_output, reasoning,
-            image, audio_second, character, request,
+            image_output, image, audio_second, character, request,
             long_context: long.map(|(above, long)| LongContext { above, ..long }),
         }
     }
@@ -337,7 +358,7 @@ prop_compose! {
 }
 
 /// What a provider may report of a request under `ceiling`; parts may overlap.
-fn reported(ceiling: &Ceiling, parts: [u16; 9]) -> Usage {
+fn reported(ceiling: &Ceiling, parts: [u16; 10]) -> Usage {
     let share = |whole: u64, part: u16| whole * u64::from(part) / u64::from(u16::MAX);
     let audio_input_tokens = share(ceiling.audio_tokens, parts[0]);
     let input = audio_input_tokens + share(ceiling.input_tokens, parts[1]);
@@ -352,6 +373,7 @@ fn reported(ceiling: &Ceiling, parts: [u16; 9]) -> Usage {
         images: share(ceiling.images, parts[7]),
         audio_ms: share(ceiling.audio_ms, parts[8]),
         characters: share(ceiling.characters, parts[8]),
+        image_output_tokens: share(output, parts[9]),
         ..tokens(input, output)
     }
 }
@@ -359,7 +381,7 @@ fn reported(ceiling: &Ceiling, parts: [u16; 9]) -> Usage {
 proptest! {
     #[test]
     fn no_request_costs_more_than_the_most(
-        price in any_price(), ceiling in any_ceiling(), parts in any::<[u16; 9]>(),
+        price in any_price(), ceiling in any_ceiling(), parts in any::<[u16; 10]>(),
     ) {
         let usage = reported(&ceiling, parts);
         if let (Ok(cost), Ok(most)) = (price.cost(&usage), price.most(&ceiling)) {

@@ -280,8 +280,11 @@ fn reported(facts: &Facts, sizes: &Sizes, cap: u64, parts: [u16; 8]) -> Usage {
         reasoning_tokens: share(output, parts[5]),
         audio_output_tokens: share(output, parts[6]),
         images: made,
+        image_output_tokens: share(output, parts[6]),
         audio_ms: if heard {
             share(extent.audio_ms, parts[7])
+        } else if spoken {
+            share(facts.prompt_bound.saturating_mul(300), parts[7])
         } else {
             0
         },

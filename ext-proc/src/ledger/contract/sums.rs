@@ -29,6 +29,7 @@ pub(crate) async fn sums_hold_every_unit(ledger: &impl Ledger) {
         images: 2 * usage.images,
         audio_ms: 2 * usage.audio_ms,
         characters: 2 * usage.characters,
+        image_output_tokens: 0,
     };
     assert_eq!(totals(ledger, &everything()).await.usage, doubled);
 }

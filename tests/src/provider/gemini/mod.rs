@@ -1,6 +1,7 @@
 //! Google's Gemini API (<https://ai.google.dev/api/generate-content>).
 
 mod answer;
+mod media;
 mod request;
 mod schema;
 
@@ -30,7 +31,7 @@ pub(crate) fn answer(call: &Call<'_>) -> Answer {
 fn target(path: &str) -> Option<(String, bool)> {
     let (model, method) = path.strip_prefix("/v1beta/models/")?.split_once(':')?;
     let stream = match method {
-        "generateContent" => false,
+        "generateContent" | "batchEmbedContents" => false,
         "streamGenerateContent" => true,
         _ => return None,
     };
@@ -71,6 +72,12 @@ pub(crate) fn decoded(segment: &str) -> String {
 
 fn respond(call: &Call<'_>) -> Result<Answer, Invalid> {
     let (model, stream) = target(&call.request.path).unwrap_or_default();
+    if call.request.path.ends_with(":batchEmbedContents") {
+        return media::embeddings(call, &model);
+    }
+    if model.contains("image") {
+        return media::picture(call, &model);
+    }
     let asked = request::read(&call.json, &model)?;
     let form = &call.behaviour.form;
     let turn = turn::answer(&asked, form);
