@@ -25,6 +25,8 @@ mod cohere;
 pub mod edge;
 mod failure;
 mod framing;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gemini;
 mod head;
 mod hub;

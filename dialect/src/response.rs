@@ -283,6 +283,11 @@ impl ResponseTranslator {
         }
         match result {
             None => {}
+            // Without a head there would be no response at all.
+            Some(Ok(())) if self.head.is_none() => {
+                let failure = self.garbage("the stream has no content");
+                self.fail(failure, out);
+            }
             Some(Ok(())) => self.complete(),
             Some(Err(failure)) => self.fail(failure, out),
         }

@@ -116,6 +116,8 @@ KINDS = [
     ("cohere", r"/v2/chat$", arguments(CO.chat, ("stream", bool))),
     ("cohere", r"/v2/embed$", arguments(CO.embed)),
     ("cohere", r"/v2/rerank$", arguments(CO.rerank)),
+    # botocore's model of the service judges these where the dialect's own tests are.
+    ("botocore", r"^/model/[^/]+/", typing.Any),
     ("openai", r"/chat/completions(\?api-version=[\w-]+)?$", Completion),
     ("openai", r"/responses(\?api-version=[\w-]+)?$", Response),
     ("openai", r"/embeddings(\?api-version=[\w-]+)?$", EmbeddingCreateParams),

@@ -12,6 +12,7 @@ mod compose;
 mod daemon;
 mod dependencies;
 mod envoy;
+mod fuzz;
 mod http;
 mod packages;
 mod ports;

@@ -11,7 +11,7 @@ use crate::build::FILTER_WASM;
 use crate::process::{output, run};
 use crate::progress::seconds;
 use crate::workspace::{Profile, Workspace, on_path};
-use crate::{compose, dependencies, envoy, packages, readme, tidy, venv, wasm};
+use crate::{compose, dependencies, envoy, fuzz, packages, readme, tidy, venv, wasm};
 
 /// The crate of the end-to-end tests.
 const END_TO_END: &str = "dragoman-tests";
@@ -23,6 +23,8 @@ pub(crate) enum Part {
     Lint,
     /// Unit and golden tests
     Unit,
+    /// Fuzz targets, each for a few seconds
+    Fuzz,
     /// Compose files, and everything against the real Envoy
     E2e,
     /// The README's demo and its examples
@@ -54,6 +56,9 @@ pub(crate) fn test(workspace: &Workspace, only: Option<Part>) -> Result<()> {
     }
     if wanted(Part::Unit) {
         phases.run("unit and golden tests", || unit(workspace))?;
+    }
+    if wanted(Part::Fuzz) {
+        phases.run("fuzz targets", || fuzz::fuzz(workspace))?;
     }
     if wanted(Part::E2e) || wanted(Part::Readme) {
         let tools = phases.run("Envoy and Python clients", || Tools::prepare(workspace))?;
@@ -125,7 +130,10 @@ fn require_component(workspace: &Workspace, component: &str, subcommand: &str) -
 fn format_check(workspace: &Workspace) -> Result<()> {
     require_component(workspace, "rustfmt", "fmt")?;
     run(workspace.cargo().args(["fmt", "--all", "--check"]))
-        .context("`cargo fmt --all` puts it right")
+        .context("`cargo fmt --all` puts it right")?;
+    let targets = ["fmt", "--manifest-path", "fuzz/Cargo.toml"];
+    run(workspace.cargo().args(targets).arg("--check"))
+        .with_context(|| format!("`cargo {}` puts it right", targets.join(" ")))
 }
 
 fn clippy(workspace: &Workspace) -> Result<()> {

@@ -91,6 +91,7 @@ impl EventTranslator for EventStream {
     fn event(&mut self, event: &Event<'_>, sink: &mut Sink<'_>) -> Result<Flow, Failure> {
         let data = event.data.trim_ascii();
         if data == b"[DONE]" {
+            self.end(sink)?;
             sink.plain(data);
             return Ok(Flow::Done);
         }

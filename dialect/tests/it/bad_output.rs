@@ -8,7 +8,9 @@ use flate2::{
     Compression,
     write::{DeflateEncoder, GzEncoder, ZlibEncoder},
 };
+use serde_json::json;
 
+use crate::endpoints::translate;
 use crate::support::{
     DIALECTS, JSON, NDJSON, Outcome, SSE, answer, context, fixtures, head, respond, stream_type,
 };
@@ -307,4 +309,16 @@ fn an_anthropic_client_gets_anthropic_s_error() {
             .body
             .starts_with(r#"{"type":"error","error":{"type":"api_error""#)
     );
+}
+
+#[test]
+fn a_stream_of_events_that_is_done_before_its_answer_is_a_bad_gateway() {
+    let created = "data: {\"type\":\"response.created\",\"response\":{\"id\":\"r\"}}\n\n";
+    for before in ["", created] {
+        let body = json!({"input": "x", "stream": true});
+        let translated = translate("openai", Operation::Responses, &body).unwrap();
+        let stream = format!("{before}data: [DONE]\n\n");
+        let outcome = answer(&translated.response, SSE, stream.as_bytes());
+        assert_bad_gateway(&outcome, before);
+    }
 }

@@ -1,0 +1,8 @@
+//! Chat requests, for each deployment.
+#![no_main]
+
+use dragoman_fuzz::requests;
+use dragoman_proto::Operation;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| requests::to_all(Operation::ChatCompletions, data));
