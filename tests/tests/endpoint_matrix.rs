@@ -32,6 +32,7 @@ async fn fixture() -> &'static Fixture {
                 .openai("openai", &provider, "any")
                 .anthropic("anthropic", &provider, "claude-x")
                 .gemini("gemini", &provider, "gemini-2.5-flash")
+                .cohere("cohere", &provider, "command-a")
                 .deployment("ollama", ollama.clone())
                 .deployment("azure", azure.clone())
                 .anthropic("first", &provider, "claude-x")
@@ -48,13 +49,13 @@ async fn fixture() -> &'static Fixture {
 
 /// An endpoint besides chat, the least that can be asked of it, and the providers that lack it.
 fn endpoints() -> Vec<(&'static str, Value, &'static [&'static str])> {
-    let chatters: &[&str] = &["anthropic", "gemini", "ollama"];
+    let chatters: &[&str] = &["anthropic", "gemini", "ollama", "cohere"];
     vec![
         ("/embeddings", json!({"input": "x"}), &["anthropic"]),
         (
             "/images/generations",
             json!({"prompt": "x"}),
-            &["anthropic", "ollama"],
+            &["anthropic", "ollama", "cohere"],
         ),
         (
             "/audio/speech",
@@ -64,7 +65,7 @@ fn endpoints() -> Vec<(&'static str, Value, &'static [&'static str])> {
         (
             "/moderations",
             json!({"input": "x"}),
-            &["anthropic", "gemini", "ollama", "azure"],
+            &["anthropic", "gemini", "ollama", "azure", "cohere"],
         ),
         (
             "/rerank",
@@ -76,21 +77,21 @@ fn endpoints() -> Vec<(&'static str, Value, &'static [&'static str])> {
 
 /// The same for forms; `file` is the name of the file's field.
 const FORMS: [(&str, &str, &[&str]); 4] = [
-    ("/images/edits", "image", &["anthropic", "ollama"]),
+    ("/images/edits", "image", &["anthropic", "ollama", "cohere"]),
     (
         "/images/variations",
         "image",
-        &["anthropic", "gemini", "ollama", "azure"],
+        &["anthropic", "gemini", "ollama", "azure", "cohere"],
     ),
     (
         "/audio/transcriptions",
         "file",
-        &["anthropic", "gemini", "ollama"],
+        &["anthropic", "gemini", "ollama", "cohere"],
     ),
     (
         "/audio/translations",
         "file",
-        &["anthropic", "gemini", "ollama"],
+        &["anthropic", "gemini", "ollama", "cohere"],
     ),
 ];
 
@@ -208,7 +209,7 @@ fn every_endpoint_is_there_without_v1_and_under_the_root_path() {
 fn texts_are_completed_by_models_that_only_chat() {
     run(async {
         let Fixture { stack, provider } = fixture().await;
-        for alias in ["anthropic", "gemini", "ollama", "azure"] {
+        for alias in ["anthropic", "gemini", "ollama", "azure", "cohere"] {
             let prompt = format!("once upon {alias}");
             let body = json!({"model": alias, "prompt": prompt, "max_tokens": 50});
             let reply = stack.post("/v1/completions", &body).await;
@@ -229,7 +230,7 @@ fn texts_are_completed_by_models_that_only_chat() {
 fn texts_of_models_that_only_chat_are_streamed() {
     run(async {
         let stack = &fixture().await.stack;
-        for alias in ["anthropic", "gemini", "ollama", "azure"] {
+        for alias in ["anthropic", "gemini", "ollama", "azure", "cohere"] {
             let prompt = format!("stream me upon {alias}");
             let body = json!({"model": alias, "prompt": prompt, "max_tokens": 50,
                 "stream_options": {"include_usage": true}});
@@ -259,5 +260,46 @@ fn several_prompts_are_refused_by_models_that_only_chat() {
         let body = json!({"model": "anthropic", "prompt": ["a", "b"]});
         let error = stack.post("/v1/completions", &body).await;
         assert_eq!(error.error(400, "invalid_request_error")["param"], "prompt");
+    });
+}
+
+#[test]
+fn what_an_endpoint_cannot_express_is_refused_or_told_to_be_dropped() {
+    run(async {
+        let stack = &fixture().await.stack;
+        for alias in ["gemini", "ollama", "cohere"] {
+            let mut body = json!({"model": alias, "input": "x", "late_chunking": true});
+            let error = stack.post("/v1/embeddings", &body).await;
+            let error = error.error(400, "invalid_request_error");
+            assert_eq!(error["param"], "late_chunking", "{alias}");
+            body["drop_params"] = json!(true);
+            let reply = stack.post("/v1/embeddings", &body).await;
+            reply.ok();
+            assert_eq!(reply.header("x-dragoman-dropped-params"), "late_chunking");
+            let row = stack.ledger().request(&reply.request_id()).await;
+            assert_eq!(row.dropped, r#"["late_chunking"]"#, "{alias}");
+        }
+    });
+}
+
+#[test]
+fn rankings_and_embeddings_of_cohere_come_in_openai_s_shapes() {
+    run(async {
+        let stack = &fixture().await.stack;
+        let body = json!({"model": "cohere", "query": "a dog", "top_n": 1,
+            "documents": ["a cat", "the dog of a neighbour"]});
+        let ranked = stack.post("/v1/rerank", &body).await.ok();
+        assert_eq!(ranked["results"][0]["index"], 1, "{ranked}");
+        assert_eq!(ranked["results"].as_array().map(Vec::len), Some(1));
+        let body = json!({"model": "cohere", "input": ["two words", "one"]});
+        let reply = stack.post("/v1/embeddings", &body).await;
+        let list = reply.ok();
+        assert_eq!(list["data"][0]["embedding"], json!([2, 0.5]));
+        assert_eq!(list["usage"]["prompt_tokens"], 3);
+        let row = stack.ledger().request(&reply.request_id()).await;
+        assert_eq!(
+            (row.input_tokens, row.usage_source.as_str()),
+            (3, "provider")
+        );
     });
 }

@@ -1,7 +1,7 @@
 //! What each endpoint used and cost: in tokens, images, seconds and characters.
 
 use dragoman_tests::{
-    harness::{Config, Reply, RequestRow, Setup, Shared, Stack, run},
+    harness::{Config, DIALECTS, Reply, RequestRow, Setup, Shared, Stack, run},
     provider::ScriptedProvider,
 };
 use reqwest::{
@@ -72,6 +72,12 @@ async fn fixture() -> &'static Fixture {
             config = priced(config, "picture", &gemini("gemini-2.5-flash-image"), &picture);
             let ollama = json!({"model": "ollama/embed-x", "api_base": provider.root()});
             config = priced(config, "ollama", &ollama, &tokens);
+            for dialect in DIALECTS {
+                for (alias, model) in [("counts", "x"), ("is silent", "x!no-usage")] {
+                    let alias = format!("{dialect} {alias}");
+                    config = config.speaking(dialect, &alias, &provider, model);
+                }
+            }
             let stack = Setup::new(&config).start().await?;
             Ok(Fixture {
                 stack,
@@ -360,5 +366,36 @@ fn a_failed_attempt_at_speech_costs_nothing() {
         assert_eq!(reply.status, 503, "{}", reply.text());
         let row = row(&reply).await;
         assert_eq!((row.characters, row.cost_nanos), (0, Some(0)));
+    });
+}
+
+#[test]
+fn a_stream_is_estimated_only_where_the_provider_does_not_count() {
+    run(async {
+        let stack = &fixture().await.stack;
+        for dialect in DIALECTS {
+            for (alias, source) in [("counts", "provider"), ("is silent", "estimated")] {
+                let alias = format!("{dialect} {alias}");
+                for include_usage in [true, false] {
+                    let streamed = stack
+                        .stream_chat(json!({
+                            "model": alias, "messages": [{"role": "user", "content": "hello"}],
+                            "stream_options": {"include_usage": include_usage},
+                        }))
+                        .await;
+                    let chunks = streamed.chunks();
+                    let told = chunks.iter().filter(|chunk| chunk["usage"].is_object());
+                    let told: Vec<&Value> = told.collect();
+                    assert_eq!(told.len(), usize::from(include_usage), "{alias}");
+                    let row = row(&streamed.reply).await;
+                    assert_eq!(row.usage_source, source, "{alias}");
+                    assert!(row.input_tokens > 0 && row.output_tokens > 0, "{alias}");
+                    for usage in told {
+                        let told = usage["usage"]["completion_tokens"].as_i64();
+                        assert_eq!(told, Some(row.output_tokens), "{alias}");
+                    }
+                }
+            }
+        }
     });
 }

@@ -6,6 +6,7 @@ mod native;
 mod request;
 mod response;
 mod schema;
+mod search;
 mod stream;
 mod thinking;
 mod tools;

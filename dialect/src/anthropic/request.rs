@@ -6,6 +6,8 @@
 //!   `[System message]`.
 //! - `response_format: json_object` becomes a sentence in the system prompt; a JSON schema becomes a
 //!   tool that must be called, whose input is returned as content.
+//! - `web_search_options` become Anthropic's own tool, whose searches are as many as the size of the
+//!   context asks for.
 //! - A parameter set to what it is without being set (`n: 1`, `presence_penalty: 0`) is no demand, and
 //!   is left out without a word.
 
@@ -18,7 +20,7 @@ use super::{
     content::{Conversation, text_block},
     headers, path,
     schema::{MessagesRequest, Metadata, OutputTool, Thinking, ToolChoice},
-    thinking, tools,
+    search, thinking, tools,
 };
 use crate::{
     edge,
@@ -33,7 +35,7 @@ const DEFAULT_MAX_TOKENS: u64 = 4096;
 const JSON_INSTRUCTION: &str = r#""Answer with one JSON object and nothing else.""#;
 
 /// What Anthropic cannot express, and the value that asks for nothing.
-const UNSUPPORTED: [(&str, &str); 15] = [
+const UNSUPPORTED: [(&str, &str); 14] = [
     ("n", "1"),
     ("logprobs", "false"),
     ("top_logprobs", "0"),
@@ -47,7 +49,6 @@ const UNSUPPORTED: [(&str, &str); 15] = [
     ("modalities", r#"["text"]"#),
     ("audio", ""),
     ("prediction", ""),
-    ("web_search_options", ""),
     ("verbosity", r#""medium""#),
 ];
 
@@ -56,7 +57,7 @@ const UNSUPPORTED: [(&str, &str); 15] = [
 const SAMPLING: [(&str, &str); 3] = [("temperature", "1"), ("top_p", "1"), ("top_k", "0")];
 
 /// Parameters that are read here, and that are not passed on under their own name.
-const TRANSLATED: [&str; 18] = [
+const TRANSLATED: [&str; 19] = [
     "model",
     "messages",
     "max_tokens",
@@ -66,6 +67,7 @@ const TRANSLATED: [&str; 18] = [
     "stop",
     "tools",
     "tool_choice",
+    "web_search_options",
     "parallel_tool_calls",
     "response_format",
     "user",
@@ -163,6 +165,7 @@ fn build<'a>(
     unsupported: &mut Unsupported,
 ) -> Result<MessagesRequest<'a>, ApiError> {
     let mut tools = tools::tools(request.some("tools"), unsupported)?;
+    tools.extend(search::tool(request)?);
     let mut tool_choice = None;
     if !tools.is_empty() {
         let parallel = request.read("parallel_tool_calls");

@@ -7,6 +7,7 @@ use dragoman_proto::Usage;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::search::Search;
 use crate::json::Object;
 
 /// A request, but for what is passed through.
@@ -113,6 +114,7 @@ pub(super) enum Source<'a> {
 #[serde(untagged)]
 pub(super) enum OutputTool<'a> {
     Raw(&'a RawValue),
+    Search(Search<'a>),
     Function {
         name: Cow<'a, str>,
         #[serde(skip_serializing_if = "Option::is_none")]

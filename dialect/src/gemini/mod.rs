@@ -5,6 +5,7 @@ mod content;
 mod edits;
 mod embeddings;
 mod error;
+mod extra;
 mod images;
 mod media;
 mod request;

@@ -18,7 +18,7 @@ use serde_json::{Value, value::RawValue};
 use super::{
     Target,
     content::Conversation,
-    headers, path,
+    extra, headers, path,
     schema::{GenerateRequest, GenerationConfig, OutputTool, Thinking},
     subset::{self, Ordering},
     thinking, tools,
@@ -87,6 +87,7 @@ const TRANSLATED: [&str; 29] = [
 /// The client's chat request as a `generateContent` request.
 pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
     let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    extra::unwrap(&mut request);
     let mut unsupported = prepare(&mut request, call.config);
     refuse(&mut request, call, &mut unsupported);
     let mut response = call.context();
@@ -254,7 +255,7 @@ fn thinking<'a>(
         .some("thinking_config")
         .or_else(|| request.some("thinkingConfig"));
     if let Some(own) = own {
-        return Ok(Some(Thinking::Raw(own)));
+        return Ok(Some(Thinking::Own(extra::camel(own)?)));
     }
     // Anthropic's word for it, which LiteLLM's clients use with every model.
     if let Some(claude) = request.read::<Claude>("thinking") {

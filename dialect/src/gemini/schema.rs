@@ -184,10 +184,10 @@ pub(super) struct GenerationConfig<'a> {
 }
 
 /// `thinkingConfig`: ours, or as the client wrote it.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub(super) enum Thinking<'a> {
-    Raw(&'a RawValue),
+    Own(Object<'a>),
     Typed(ThinkingConfig),
 }
 

@@ -34,7 +34,12 @@ pub(super) fn tools<'a>(
     unsupported: &mut Unsupported,
 ) -> Result<Vec<OutputTool<'a>>, ApiError> {
     let mut tools = Vec::new();
-    if request.some("web_search_options").is_some() {
+    if let Some(raw) = request.some("web_search_options") {
+        // Google chooses how much to search, and knows no place.
+        let options = Object::parse(raw.get().as_bytes()).unwrap_or_default();
+        for name in options.names() {
+            unsupported.leave_out(&format!("web_search_options.{name}"));
+        }
         tools.push(OutputTool::Search {
             google_search: Empty {},
         });

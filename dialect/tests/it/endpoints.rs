@@ -1,7 +1,7 @@
 //! Endpoints besides chat, passed through to providers of OpenAI's kind; Messages to Anthropic.
 
 use dragoman_dialect::{RequestHead, Translated, translate_request};
-use dragoman_proto::{Admission, ApiError, Operation};
+use dragoman_proto::{Admission, ApiError, Dialect, Operation};
 use serde_json::{Value, json};
 
 use crate::support::{self, JSON, SSE, admission, answer, deployment, head, respond};
@@ -223,6 +223,28 @@ fn a_plan_can_count_on_what_a_dialect_says_it_serves() {
             }
         }
     }
+}
+
+#[test]
+fn the_documented_table_is_what_dialects_serve() {
+    use Dialect::{Anthropic, Azure, Cohere, Gemini, Ollama, OpenAi};
+    let page = include_str!("../../../docs/endpoints.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let mut documented = Vec::new();
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        for path in cells[0].split(", ").map(|path| path.trim_matches('`')) {
+            let operation = Operation::at(&format!("/{path}")).unwrap();
+            let dialects = [OpenAi, OpenAi, Azure, Anthropic, Gemini, Cohere, Ollama];
+            for (dialect, cell) in dialects.into_iter().zip(&cells[1..]) {
+                let says = *cell != "400";
+                assert_eq!(dialect.serves(operation, "m"), says, "{path} {dialect:?}");
+            }
+            documented.push(operation);
+        }
+    }
+    documented.sort();
+    assert_eq!(documented, Operation::ALL);
 }
 
 #[test]
