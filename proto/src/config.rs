@@ -69,7 +69,7 @@ pub enum Dialect {
     Cohere,
     /// Google's Gemini API.
     Gemini,
-    /// Google's Vertex AI: models of Gemini and of Anthropic.
+    /// Google's Vertex AI: models of Gemini, of Anthropic and open ones.
     VertexAi,
 }
 

@@ -26,7 +26,12 @@ impl Dialect {
                 Self::Ollama => operation == Op::Embeddings,
                 Self::Cohere => matches!(operation, Op::Embeddings | Op::Rerank),
                 Self::Gemini => is_gemini_s(operation, model),
-                Self::VertexAi => !model.contains("claude") && is_gemini_s(operation, model),
+                // Others' models chat alone there; open ones have their maker's name in front.
+                Self::VertexAi => {
+                    !model.contains("claude")
+                        && !model.contains('/')
+                        && is_gemini_s(operation, model)
+                }
             }
     }
 }

@@ -26,6 +26,7 @@ async fn fixture() -> &'static Fixture {
             let config = Config::new()
                 .vertex("gemini", &provider, "gemini-2.5-flash")
                 .vertex("claude", &provider, CLAUDE)
+                .vertex("llama", &provider, "meta/llama-3.3-70b-instruct-maas")
                 .vertex("any/*", &provider, "*")
                 .vertex("embedding", &provider, "text-embedding-005")
                 .vertex("embedding-3072", &provider, "gemini-embedding-001")
@@ -141,6 +142,21 @@ fn messages_reach_a_claude_as_they_are() {
 }
 
 #[test]
+fn open_models_answer_and_stream() {
+    run(async {
+        let Fixture { stack, provider } = fixture().await;
+        let text = "an answer of an open model";
+        let reply = stack.chat(asked("llama", text)).await;
+        assert_eq!(reply.said(), format!("You said: {text}"));
+        let sent = provider.request_with(text);
+        assert!(sent.path.ends_with("/endpoints/openapi/chat/completions"));
+        let text = "a stream of an open model";
+        let streamed = stack.stream_chat(asked("llama", text)).await;
+        assert_eq!(streamed.said(), format!("You said: {text}"));
+    });
+}
+
+#[test]
 fn embeddings_are_predicted() {
     run(async {
         let Fixture { stack, provider } = fixture().await;
@@ -193,11 +209,15 @@ fn imagen_draws() {
 #[test]
 fn a_refused_token_falls_back_and_is_the_gateway_s_fault() {
     run(async {
-        let stack = &fixture().await.stack;
+        let Fixture { stack, provider } = fixture().await;
         for alias in ["refused", "refused-claude"] {
-            let reply = stack.hello(alias).await;
+            let text = format!("to {alias} first");
+            let reply = stack.chat(asked(alias, &text)).await;
             assert_eq!(reply.status, 200, "{}", reply.text());
             assert_eq!(reply.header("x-litellm-attempted-fallbacks"), "1");
+            let last = provider.requests_with(&text).pop();
+            let key = last.as_ref().and_then(|sent| sent.header("authorization"));
+            assert_eq!(key, Some("Bearer sk-openai-other"), "{last:#?}");
         }
         let reply = stack.hello("alone").await;
         assert_eq!(reply.status, 502, "{}", reply.text());

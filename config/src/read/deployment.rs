@@ -44,7 +44,7 @@ fn read(
     let Maps { params, info, .. } = &mut maps;
     let id = group::id_of(&alias, info, params.entries(), reader)?;
     let (provider, model) = provider_and_model(&alias, params, reader)?;
-    let vertex = vertex::read(params, provider, reader)?;
+    let vertex = vertex::read(params, provider, &model, reader)?;
     let own_base = vertex.as_ref().map(Vertex::base);
     let (endpoint, mut credential) = credential::read(params, provider, own_base, reader)?;
     let endpoint = match &vertex {

@@ -13,6 +13,8 @@ use crate::{
 
 /// LiteLLM's, where nobody says.
 const LOCATION: &str = "us-central1";
+/// Beginnings of models that are neither Google's, nor Anthropic's, nor served as open ones.
+const OTHERS: [&str; 5] = ["mistral", "codestral", "jamba", "ministral", "veo-"];
 /// Where Google's machines have their metadata server.
 const METADATA: &str = "metadata.google.internal";
 
@@ -36,10 +38,15 @@ struct Found {
 pub(super) fn read(
     params: &mut Section,
     provider: &Provider,
+    model: &str,
     reader: &mut Reader<'_>,
 ) -> Result<Option<Vertex>, ConfigError> {
     if provider.dialect != Some(Dialect::VertexAi) {
         return Ok(None);
+    }
+    if OTHERS.iter().any(|start| model.starts_with(start)) {
+        let consequence = "this maker's API on Vertex AI is not spoken: requests get an error";
+        reader.warn(&params.at("model"), consequence);
     }
     let project = setting(params, ["vertex_project", "vertex_ai_project"], reader)?;
     let project = project.or_else(|| first(reader, &["VERTEXAI_PROJECT"]));

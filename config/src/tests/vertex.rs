@@ -191,6 +191,15 @@ fn a_key_of_the_entry_s_own_is_sent_in_place_of_tokens() {
 }
 
 #[test]
+fn a_maker_whose_api_is_not_spoken_is_named() {
+    let text = "model_list: [{model_name: m, litellm_params: {model: vertex_ai/mistral-large@2411, \
+                vertex_project: p, vertex_location: global, api_key: k}}]";
+    let warnings = notices(&load(text, &Machine(&[])).unwrap(), Severity::Warning);
+    let said = "this maker's API on Vertex AI is not spoken: requests get an error";
+    assert!(warnings[0].ends_with(said), "{warnings:?}");
+}
+
+#[test]
 fn a_project_that_no_path_can_hold_is_refused() {
     let text = "model_list: [{model_name: m, litellm_params: {model: vertex_ai/gemini-2.5-pro, \
                 vertex_project: 'a/b'}}]";

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::failure::ProviderError;
+use crate::{failure::ProviderError, gemini::Gemini, registry::ProviderDialect};
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -22,7 +22,11 @@ struct Detail<'a> {
 
 /// The error in a body or in an `error` event; `None` when there is none in it.
 pub(super) fn read(body: &[u8]) -> Option<ProviderError> {
-    let Body { error } = serde_json::from_slice(body).ok()?;
+    let parsed: Option<Body<'_>> = serde_json::from_slice(body).ok();
+    let Some(Body { error }) = parsed.filter(|body| !body.error.r#type.is_empty()) else {
+        // On Vertex AI these models stand behind Google's front, which refuses in its own words.
+        return Gemini.error(body);
+    };
     let status = match &*error.r#type {
         "invalid_request_error" => Some(400),
         "authentication_error" => Some(401),

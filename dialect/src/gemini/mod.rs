@@ -98,13 +98,16 @@ impl Target {
 /// Where a model's `method` is.
 fn path(call: &Call<'_>, method: &str) -> String {
     let base = call.config.base_path.trim_end_matches('/');
-    let publisher = if Target::of(call.config).vertex {
-        "/publishers/google"
-    } else {
-        ""
-    };
-    let model = resource(&call.config.model);
-    format!("{base}{publisher}/{model}:{method}")
+    let model = &call.config.model;
+    if !Target::of(call.config).vertex {
+        return format!("{base}/{}:{method}", resource(model));
+    }
+    // A tuned model is an endpoint of the project's own, which has a number for a name.
+    let name = model.strip_prefix("gemini/").unwrap_or(model);
+    if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return format!("{base}/endpoints/{name}:{method}");
+    }
+    format!("{base}/publishers/google/{}:{method}", resource(name))
 }
 
 /// A model's name as a resource: `models/gemini-2.5-flash`. A tuned model has a collection of its own.

@@ -1,11 +1,12 @@
-//! Google's Vertex AI: models of Gemini and of Anthropic, each in its own dialect under a path that
-//! names project and place
+//! Google's Vertex AI: models of Gemini, of Anthropic and open ones, each in its own dialect under a path
+//! that names project and place
 //! (<https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference>,
 //! <https://docs.anthropic.com/en/api/claude-on-vertex-ai>).
 //!
 //! The base path is `/v1/projects/{project}/locations/{location}`.
 
 mod claude;
+mod open;
 
 use dragoman_proto::{ApiError, Operation, UpstreamConfig};
 
@@ -14,6 +15,7 @@ use crate::{
     failure::{Failure, ProviderError},
     gemini::Gemini,
     meter::Meter,
+    openai::OpenAi,
     registry::ProviderDialect,
     request::{Call, ResponseContext, Translated},
     sink::EventTranslator,
@@ -27,6 +29,8 @@ pub(crate) struct VertexAi;
 fn folder(config: &UpstreamConfig) -> &'static dyn ProviderDialect {
     if claude::is_claude(&config.model) {
         &Anthropic
+    } else if open::is_open(&config.model) {
+        &OpenAi
     } else {
         &Gemini
     }
@@ -34,11 +38,11 @@ fn folder(config: &UpstreamConfig) -> &'static dyn ProviderDialect {
 
 impl ProviderDialect for VertexAi {
     fn serves(&self, config: &UpstreamConfig, operation: Operation) -> bool {
-        folder(config).serves(config, operation)
+        !open::is_open(&config.model) && folder(config).serves(config, operation)
     }
 
     fn takes_extras(&self, config: &UpstreamConfig) -> bool {
-        folder(config).takes_extras(config)
+        !open::is_open(&config.model) && folder(config).takes_extras(config)
     }
 
     fn reasons(&self, config: &UpstreamConfig) -> bool {
@@ -48,12 +52,14 @@ impl ProviderDialect for VertexAi {
     fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError> {
         if claude::is_claude(&call.config.model) {
             claude::request(call)
+        } else if open::is_open(&call.config.model) {
+            open::request(call)
         } else {
             Gemini.request(call)
         }
     }
 
-    // A Claude's answers are Anthropic's: `claude::request` says so in the context.
+    // A Claude's answers are Anthropic's, an open model's OpenAI's: their requests say so in the context.
 
     fn stream(&self, context: &ResponseContext) -> Box<dyn EventTranslator> {
         Gemini.stream(context)

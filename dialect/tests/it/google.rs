@@ -161,6 +161,62 @@ fn a_claude_on_vertex_ai_answers_chats() {
 }
 
 #[test]
+fn google_s_refusals_of_a_claude_are_understood() {
+    let body = json!({"messages": [{"role": "user", "content": "x"}], "max_tokens": 9});
+    let translated = ask("vertex-claude", Operation::ChatCompletions, &body).unwrap();
+    let refusal = br#"[{"error": {"code": 429, "message": "Quota exceeded for model.",
+        "status": "RESOURCE_EXHAUSTED", "details": [
+            {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "3s"}]}}]"#;
+    let outcome = respond(&translated.response, &head(429, JSON), [&refusal[..]]);
+    assert_eq!(
+        (outcome.head.status, outcome.head.retry_after),
+        (429, Some(3))
+    );
+    assert!(outcome.body.contains("Quota exceeded"), "{}", outcome.body);
+}
+
+#[test]
+fn an_open_model_on_vertex_ai_speaks_openai_s_chat() {
+    let body = json!({"messages": [{"role": "user", "content": "x"}], "max_completion_tokens": 9});
+    let translated = ask("vertex-open", Operation::ChatCompletions, &body).unwrap();
+    assert_eq!(
+        translated.path,
+        "/v1/projects/p/locations/europe-west1/endpoints/openapi/chat/completions"
+    );
+    let sent = sent(&translated);
+    assert_eq!(sent["model"], "meta/llama-3.3-70b-instruct-maas");
+    assert_eq!(sent["max_tokens"], 9);
+    assert!(sent.get("max_completion_tokens").is_none());
+    let (_, reply) = fixtures("answers/openai")
+        .into_iter()
+        .find(|(name, _)| name == "text")
+        .unwrap();
+    let outcome = answer(&translated.response, JSON, &reply);
+    assert!(outcome.report.contains("Complete"), "{}", outcome.report);
+    let embed = json!({"input": "x"});
+    assert!(ask("vertex-open", Operation::Embeddings, &embed).is_err());
+}
+
+#[test]
+fn messages_reach_an_open_model_through_chat() {
+    let body = json!({"model": "alias", "max_tokens": 9,
+        "messages": [{"role": "user", "content": "x"}]});
+    let translated = ask("vertex-open", Operation::Messages, &body).unwrap();
+    assert!(translated.path.ends_with("/chat/completions"));
+    assert_eq!(sent(&translated)["messages"][0]["content"], "x");
+}
+
+#[test]
+fn a_tuned_model_is_an_endpoint_of_the_project() {
+    let body = json!({"messages": [{"role": "user", "content": "x"}]});
+    let translated = ask("vertex-tuned", Operation::ChatCompletions, &body).unwrap();
+    assert_eq!(
+        translated.path,
+        "/v1/projects/p/locations/europe-west1/endpoints/4711:generateContent"
+    );
+}
+
+#[test]
 fn google_s_errors_are_translated() {
     for (status, canonical, message, details, expected, retryable) in [
         (400, "INVALID_ARGUMENT", "bad field", "", 400, false),

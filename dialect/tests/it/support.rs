@@ -42,6 +42,12 @@ pub(crate) fn deployment(name: &str) -> UpstreamConfig {
         "gemini-2" => (Dialect::Gemini, "gemini-2.0-flash", "/v1beta"),
         "gemini-3" => (Dialect::Gemini, "gemini-3-pro-preview", "/v1beta"),
         "vertex-gemini" => (Dialect::VertexAi, "gemini-2.5-pro", VERTEX),
+        "vertex-tuned" => (Dialect::VertexAi, "gemini/4711", VERTEX),
+        "vertex-open" => (
+            Dialect::VertexAi,
+            "meta/llama-3.3-70b-instruct-maas",
+            VERTEX,
+        ),
         "vertex-claude" => (Dialect::VertexAi, "claude-sonnet-4@20250514", VERTEX),
         other => unreachable!("no deployment {other}"),
     };

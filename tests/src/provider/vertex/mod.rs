@@ -9,7 +9,7 @@ mod token;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{anthropic, connection::Request, gemini, reply::Answer, serve::Call};
+use super::{anthropic, connection::Request, gemini, openai, reply::Answer, serve::Call};
 
 pub use token::{PROJECT, TOKENS};
 pub(crate) use token::{Tokens, authorized_user, service_account};
@@ -36,6 +36,7 @@ pub(crate) fn answer(call: &Call<'_>) -> Answer {
         return token::answer(call);
     }
     refuse(call).unwrap_or_else(|| match target(&call.request.path) {
+        None if is_open(&call.request.path) => open(call),
         Some(target) if target.publisher == "anthropic" => claude(call, &target),
         Some(target) => google(call, &target),
         None => gemini::error(404, "Requested entity was not found."),
@@ -115,6 +116,28 @@ fn claude(call: &Call<'_>, target: &Target<'_>) -> Answer {
     anthropic::answer(&Call {
         request: &request,
         json: body,
+        ..*call
+    })
+}
+
+/// Whether a path is that of all open models.
+fn is_open(path: &str) -> bool {
+    let place = path.strip_suffix("/endpoints/openapi/chat/completions");
+    place.is_some_and(|place| place.starts_with(&format!("/v1/projects/{PROJECT}/locations/")))
+}
+
+/// Open models: OpenAI's API, with their maker in the model's name.
+fn open(call: &Call<'_>) -> Answer {
+    let model = call.json["model"].as_str().unwrap_or_default();
+    if !model.contains('/') {
+        return gemini::error(400, "Malformed publisher model.");
+    }
+    let path = "/v1/chat/completions".to_owned();
+    let own = [("authorization", "Bearer k")];
+    let request = rewritten(call.request, path, &own, &call.json);
+    openai::answer(&Call {
+        request: &request,
+        json: call.json.clone(),
         ..*call
     })
 }
