@@ -17,6 +17,7 @@ mod topology;
 
 pub use bootstrap::bootstrap;
 pub use cluster::{cluster_name, deployment_of, timed_cluster_name};
+pub use listener::UNDER_WAY_EVERY;
 pub use snapshot::{Resource, ResourceType, Snapshot};
 pub use topology::{
     Address, Credential, Endpoint, FilterModule, Listeners, Services, TlsCertificate, Topology,

@@ -15,7 +15,7 @@ use envoy_types::pb::envoy::config::listener::v3::{
     Filter, FilterChain, Listener, filter,
 };
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::{
-    RouteSpecifier, ServerHeaderTransformation,
+    HcmAccessLogOptions, RouteSpecifier, ServerHeaderTransformation,
 };
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
     HttpConnectionManager, Rds,
@@ -37,6 +37,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
 const DELAYED_CLOSE: Duration = Duration::from_millis(100);
 /// How long a connection without a request stays open.
 const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(900);
+/// How often the log of requests tells of each request that is under way: so one that was lost with
+/// Envoy is known by the silence.
+pub const UNDER_WAY_EVERY: Duration = Duration::from_secs(15);
 
 /// The listeners of the topology.
 pub(crate) fn listeners(topology: &Topology) -> Vec<Listener> {
@@ -88,6 +91,10 @@ fn manager(name: &str, topology: &Topology) -> HttpConnectionManager {
         stat_prefix: format!("dragoman.{name}"),
         http_filters: filters::edge(topology),
         access_log: access_logs(topology),
+        access_log_options: Some(HcmAccessLogOptions {
+            access_log_flush_interval: Some(any::duration(UNDER_WAY_EVERY)),
+            ..HcmAccessLogOptions::default()
+        }),
         local_reply_config: Some(local_reply::local_replies()),
         route_specifier: Some(RouteSpecifier::Rds(Rds {
             config_source: Some(any::ads()),

@@ -7,11 +7,12 @@ use std::path::Path;
 use dragoman_proto::{Admission, names};
 use envoy_types::pb::envoy::config::accesslog::v3::access_log_filter::FilterSpecifier;
 use envoy_types::pb::envoy::config::accesslog::v3::{
-    AccessLog, AccessLogFilter, MetadataFilter, access_log,
+    AccessLog, AccessLogFilter, AndFilter, LogTypeFilter, MetadataFilter, access_log,
 };
 use envoy_types::pb::envoy::config::core::v3::{
     SubstitutionFormatString, substitution_format_string,
 };
+use envoy_types::pb::envoy::data::accesslog::v3::AccessLogType;
 use envoy_types::pb::envoy::extensions::access_loggers::file::v3::{
     FileAccessLog, file_access_log,
 };
@@ -69,8 +70,22 @@ fn text(text: &str) -> Value {
     }
 }
 
-/// The request has an admission.
+/// The request has an admission, and has ended.
 fn admitted() -> AccessLogFilter {
+    let ended = AccessLogFilter {
+        filter_specifier: Some(FilterSpecifier::LogTypeFilter(LogTypeFilter {
+            types: vec![AccessLogType::DownstreamEnd.into()],
+            exclude: false,
+        })),
+    };
+    AccessLogFilter {
+        filter_specifier: Some(FilterSpecifier::AndFilter(AndFilter {
+            filters: vec![has_admission(), ended],
+        })),
+    }
+}
+
+fn has_admission() -> AccessLogFilter {
     let key = metadata_matcher::path_segment::Segment::Key(Admission::FIELD.to_owned());
     let present = value_matcher::MatchPattern::PresentMatch(true);
     AccessLogFilter {

@@ -19,6 +19,7 @@ use crate::stack::{Provider, Setup, Stack};
 use crate::workspace::{Profile, Workspace};
 use crate::{build, envoy, http, ports, process, wasm};
 
+mod ledger;
 mod load;
 mod report;
 
@@ -35,6 +36,12 @@ pub(crate) struct Options {
     /// A short run, to see that it works
     #[arg(long)]
     quick: bool,
+    /// Instead: how a ledger of so many requests fares, in SQLite or at `DATABASE_URL`
+    #[arg(long, value_name = "ROWS")]
+    ledger: Option<u64>,
+    /// With `--ledger`: the development build, which is there sooner
+    #[arg(long, requires = "ledger")]
+    dev: bool,
 }
 
 impl Options {
@@ -75,6 +82,14 @@ impl Kind {
 
 /// `cargo xtask bench`
 pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
+    if let Some(rows) = options.ledger {
+        let profile = if options.dev {
+            Profile::Dev
+        } else {
+            Profile::Release
+        };
+        return ledger::bench(workspace, profile, rows);
+    }
     let envoy = envoy::find_or_install(workspace)?;
     wasm::build(workspace)?;
     let provider = [("dragoman-tests", "scripted-provider")];
@@ -154,13 +169,7 @@ fn start_chain(
     provider: SocketAddr,
 ) -> Result<(SocketAddr, Stack)> {
     let config = home.join("config.yaml");
-    let text = format!(
-        "model_list:\n  - model_name: bench\n    litellm_params:\n      model: openai/fast\n      \
-         api_base: http://{provider}/v1\n      api_key: sk-provider\n      \
-         input_cost_per_token: 0.000001\n      output_cost_per_token: 0.000002\n\
-         general_settings:\n  master_key: {KEY}\n"
-    );
-    fs::write(&config, text)?;
+    fs::write(&config, chain_config(provider))?;
     let http = ports::free()?;
     let stack = Stack::start(&Setup {
         service,
@@ -173,6 +182,16 @@ fn start_chain(
         environment: Vec::new(),
     })?;
     Ok((http, stack))
+}
+
+/// A model with prices, at the scripted provider.
+fn chain_config(provider: SocketAddr) -> String {
+    format!(
+        "model_list:\n  - model_name: bench\n    litellm_params:\n      model: openai/fast\n      \
+         api_base: http://{provider}/v1\n      api_key: sk-provider\n      \
+         input_cost_per_token: 0.000001\n      output_cost_per_token: 0.000002\n\
+         general_settings:\n  master_key: {KEY}\n"
+    )
 }
 
 fn start_plain(envoy: &Path, home: &Path, provider: SocketAddr) -> Result<(SocketAddr, Daemon)> {

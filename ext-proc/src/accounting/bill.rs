@@ -13,11 +13,8 @@ use dragoman_policy::{
 use dragoman_proto::{Admission, Facts};
 
 use super::quote::quote;
-use crate::accounts::AdmitRequest;
+use crate::accounts::{AdmitRequest, UNHEARD_MS};
 use crate::live::Live;
-
-/// What a request's report may be late by before its reservation expires.
-const GRACE_MS: u64 = 60_000;
 
 /// Whose budgets and limits a request meets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +32,6 @@ pub struct Estimate<'a> {
     pub facts: &'a Facts,
     /// Where it may go.
     pub attempts: &'a [Attempt],
-    /// Milliseconds that it may take.
-    pub total_ms: u64,
 }
 
 impl Bill {
@@ -94,7 +89,7 @@ impl Bill {
             downgrade_at: downgrade.map(|to| u32::from(to.at.ten_thousandths() / 10)),
             memo: Arc::from(admission.encode()),
             now,
-            expires_at: now.plus(estimate.total_ms.saturating_add(GRACE_MS)),
+            expires_at: now.plus(UNHEARD_MS),
         })
     }
 }

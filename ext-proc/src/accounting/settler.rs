@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::LedgerPast;
 use super::lost::Charger;
 use crate::accounts::alerts::{Alert, Alerts};
-use crate::accounts::{Accounts, Settled, Settlement, Unsettled};
+use crate::accounts::{Accounts, Settled, Settlement, UNHEARD_MS, Unsettled};
 use crate::clock;
 use crate::ledger::{
     Charge, Identity, Ledger, LedgerWriter, Record, RequestRow, State, Target, Timing,
@@ -39,6 +39,8 @@ pub struct SettlerGuard {
 enum Job {
     /// A request ended.
     Ended(Ended),
+    /// A request is still under way.
+    UnderWay(Arc<str>, UnixMillis),
     /// Nobody said how a request ended.
     Expired(Unsettled),
 }
@@ -125,12 +127,22 @@ impl Observer for Settler {
             }));
         }
     }
+
+    fn under_way(&self, admission: &Admission) {
+        if admission.reserved {
+            let until = UnixMillis(clock::now_ms()).plus(UNHEARD_MS);
+            let id = Arc::from(admission.request_id.as_str());
+            let _ = self.queue.send(Job::UnderWay(id, until));
+        }
+    }
 }
 
 impl Worker {
     async fn work(&self, job: Job) {
         match job {
             Job::Ended(ended) => self.settle(ended).await,
+            // The next news is as good, when the accounts are away.
+            Job::UnderWay(id, until) => drop(self.accounts.keep(&id, until).await),
             Job::Expired(unsettled) => self.record(unsettled).await,
         }
     }

@@ -8,6 +8,7 @@ use tonic::async_trait;
 use super::{Accounts, Past, WaitOptions};
 
 pub(crate) mod budgets;
+pub(crate) mod clock;
 pub(crate) mod crowd;
 pub(crate) mod limits;
 pub(crate) mod scene;
@@ -42,6 +43,7 @@ macro_rules! contract {
                 what_was_not_reserved_is_charged_only_into_the_room_there_is,
                 a_lost_reservation_is_charged_once,
                 what_nobody_settles_is_charged_in_full_and_told_once,
+                a_request_that_is_under_way_does_not_expire,
                 a_report_after_the_expiry_corrects_the_charge,
                 a_settlement_goes_to_the_window_of_its_admission,
                 a_past_counts,
@@ -50,6 +52,13 @@ macro_rules! contract {
                 a_soft_limit_is_crossed_once,
                 a_trial_and_a_nearly_spent_budget_warn,
                 an_amount_beyond_what_doubles_hold_is_exact;
+            clock: a_budget_begins_anew_at_the_boundary_and_not_before,
+                a_reservation_over_the_boundary_settles_where_it_was_made,
+                a_clock_that_is_set_back_and_forth_resets_nothing,
+                a_clock_that_leaps_and_returns_resets_nothing,
+                what_was_lost_before_the_clock_was_set_back_is_not_held_for_long,
+                a_minute_is_over_soon_whatever_the_clock_does,
+                a_machine_that_slept_corrects_what_it_charged_in_full;
             limits: requests_per_minute_pass_and_come_back,
                 tokens_per_minute_are_estimated_and_corrected,
                 slots_come_back_however_a_request_ends,

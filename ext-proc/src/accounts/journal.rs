@@ -174,6 +174,11 @@ async fn write_reservation(
             .bind(signed(held.due))
             .bind(accounts_to_json(&held.accounts))
             .bind(held.memo.to_string()),
+        batch::Change::Kept { due } => sqlx::query(
+            "UPDATE reservations SET due_at = $2 WHERE request_id = $1 AND state = 'open'",
+        )
+        .bind(id)
+        .bind(signed(*due)),
         batch::Change::Charged { due } => sqlx::query(
             "UPDATE reservations SET state = 'charged', due_at = $2 WHERE request_id = $1",
         )

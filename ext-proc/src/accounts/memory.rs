@@ -7,15 +7,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dragoman_policy::budget::{
-    self, AccountWindow, Balance, BudgetState, Charge, Offer, Terms, offer,
-};
-use dragoman_policy::{AccountId, BudgetRef, Budgets, Limits, NanoDollars, Refusal, UnixMillis};
+use dragoman_policy::budget::{self, AccountWindow, Balance, Charge, Offer, offer};
+use dragoman_policy::{AccountId, BudgetRef, Budgets, Limits, NanoDollars, UnixMillis};
 use tonic::async_trait;
 
 use self::settled::SettledIds;
 use super::journal::{Entry, JournalWriter};
 use super::line::{Attempt, Desk, Line, Turn};
+use super::offers::{output_cap, refused, terms, warnings};
 use super::usual::UsualOutput;
 use super::{
     Accounts, AccountsError, AdmitRequest, Granted, Load, NoPast, Past, Settled, Settlement,
@@ -158,6 +157,18 @@ impl Accounts for InProcess {
         let expired = self.lock().expire(now);
         self.line.stir();
         Ok(expired)
+    }
+
+    async fn keep(&self, request_id: &str, until: UnixMillis) -> Result<(), AccountsError> {
+        self.lock().keep(request_id, until);
+        Ok(())
+    }
+
+    async fn none_later(&self, at: UnixMillis) -> Result<(), AccountsError> {
+        let mut state = self.lock();
+        state.limits.none_later(at);
+        state.budgets.none_later(at);
+        Ok(())
     }
 
     async fn outstanding(&self, now: UnixMillis) -> Result<Vec<Arc<str>>, AccountsError> {
@@ -317,6 +328,16 @@ impl State {
         }
     }
 
+    fn keep(&mut self, request_id: &str, until: UnixMillis) {
+        self.limits.keep(request_id, until);
+        if self.budgets.keep(request_id, until) {
+            self.note(|| Entry::Kept {
+                request_id: Arc::from(request_id),
+                due: until,
+            });
+        }
+    }
+
     fn release(&mut self, request_id: &str) {
         self.limits.retract(request_id);
         if let Some(held) = self.budgets.find(request_id) {
@@ -348,55 +369,6 @@ impl State {
         };
         expired.into_iter().map(unsettled).collect()
     }
-}
-
-pub(super) fn terms(request: &AdmitRequest, turn: Turn, usual_output: Option<u64>) -> Terms {
-    Terms {
-        min_output_tokens: request.min_output_tokens,
-        asked: request.asked,
-        usual_output,
-        waiting: turn.waiting,
-        last: turn.last,
-        now: request.now,
-    }
-}
-
-/// The answer to an offer that is none.
-pub(super) fn refused(
-    request: &AdmitRequest,
-    offer: Result<Offer, dragoman_policy::prices::Unpriced>,
-) -> Result<Attempt, AccountsError> {
-    match offer {
-        Ok(Offer::Wait(refused)) => Ok(Attempt::Contended(refused.into())),
-        Ok(Offer::Refuse(refused)) => Err(AccountsError::refused(refused)),
-        Ok(Offer::Take { .. }) => Err(AccountsError::Unavailable {
-            dependency: "accounts",
-        }),
-        Err(reason) => Err(AccountsError::refused(Refusal::Unpriced {
-            model: request.model.to_string(),
-            reason,
-        })),
-    }
-}
-
-/// The output tokens that `amount` covers, where a budget needs them bounded.
-pub(super) fn output_cap(request: &AdmitRequest, amount: NanoDollars) -> Option<u64> {
-    request.budgets.iter().find(|budget| budget.is_strict())?;
-    request.quote.output_within(amount).ok().flatten()
-}
-
-pub(super) fn warnings(
-    request: &AdmitRequest,
-    before: &[BudgetState],
-    would_refuse: &[budget::Refused],
-) -> Vec<Warning> {
-    let would_refuse = would_refuse.iter().cloned().map(Warning::WouldRefuse);
-    let reached = before.iter().filter(|state| {
-        let at = request.downgrade_at.filter(|_| state.budget.is_strict());
-        at.is_some_and(|permille| state.balance.reaches(state.budget.limit, permille))
-    });
-    let downgrades = reached.map(|state| Warning::Downgrade(state.budget.account.clone()));
-    would_refuse.chain(downgrades).collect()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub(crate) mod contract;
 mod journal;
 mod line;
 mod memory;
+mod offers;
 mod reconcile;
 mod redis;
 mod settlement;
@@ -40,6 +41,9 @@ pub use redis::{NAMESPACE, RedisAccounts};
 pub use settlement::Settlement;
 pub use sweep::sweep;
 
+/// A request of which nothing is heard for so long is lost. Envoy tells of those that are under way every
+/// [`dragoman_envoy::UNDER_WAY_EVERY`].
+pub const UNHEARD_MS: u64 = 60_000;
 /// A dependency that is away fails every request; the log needs it less often.
 const QUIET_MS: u64 = 1_000;
 
@@ -71,6 +75,13 @@ pub trait Accounts: Send + Sync + 'static {
     /// Charges in full what nobody settled by `now`, and gives its slots back. Each expired
     /// reservation is returned once, to one caller, for an `unsettled` row of the ledger.
     async fn expire(&self, now: UnixMillis) -> Result<Vec<Unsettled>, AccountsError>;
+
+    /// The request is still under way: its reservation expires at `until`, and not before.
+    async fn keep(&self, request_id: &str, until: UnixMillis) -> Result<(), AccountsError>;
+
+    /// No open reservation expires later than `at`: the clock was set back, and what was lost before
+    /// that is not held until the clock is there again.
+    async fn none_later(&self, at: UnixMillis) -> Result<(), AccountsError>;
 
     /// Whose reservations [`Accounts::expire`] would end by `now`, or correct no more.
     async fn outstanding(&self, now: UnixMillis) -> Result<Vec<Arc<str>>, AccountsError>;
@@ -242,7 +253,7 @@ impl AccountsError {
             .increment(1);
         let now = clock::now_ms();
         let last = LAST_LOGGED.load(Ordering::Relaxed);
-        if last.saturating_add(QUIET_MS) <= now {
+        if now.abs_diff(last) >= QUIET_MS {
             LAST_LOGGED.store(now, Ordering::Relaxed);
             tracing::error!(dependency, %error, "accounts cannot be used");
         }

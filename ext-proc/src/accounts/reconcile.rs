@@ -9,7 +9,7 @@ use dragoman_policy::{BudgetRef, UnixMillis};
 use tokio::time::sleep;
 use tonic::async_trait;
 
-use super::{Accounts, AccountsError, PastError, Settled, Settlement, Unsettled};
+use super::{Accounts, AccountsError, PastError, Settled, Settlement, UNHEARD_MS, Unsettled};
 use crate::ledger::{
     Cursor, Ledger, LedgerError, LedgerWriter, Page, RequestFilter, RequestRow, State,
 };
@@ -99,6 +99,11 @@ impl Reconciler {
             sleep(PAUSE).await;
         }
         Err(ReconcileError::Behind)
+    }
+
+    /// The clock is another than before: nothing is held until the clock of before is there again.
+    pub async fn reset_clock(&self, now: UnixMillis) -> Result<(), ReconcileError> {
+        Ok(self.accounts.none_later(now.plus(UNHEARD_MS)).await?)
     }
 
     /// Ends the reservations that are due: those of requests that the ledger knows cost what it says,

@@ -25,9 +25,10 @@ use redis::{ErrorKind, RedisError, Script};
 use serde::Serialize;
 use tonic::async_trait;
 
+use self::address::{Address, AddressError};
 use self::connection::{CallError, Connection, Scripts};
 use self::memory::Memory;
-use self::wire::{Budget, Due, Expire, Meet, Reply, Settle};
+use self::wire::{Budget, Due, Expire, Keep, Meet, Reply, Settle};
 use super::line::Line;
 use super::memory::settled::REMEMBERED_MS;
 use super::usual::UsualOutput;
@@ -37,6 +38,7 @@ use super::{
 };
 use crate::clock;
 
+mod address;
 mod admit;
 mod connection;
 mod memory;
@@ -52,6 +54,17 @@ pub const NAMESPACE: &str = "dragoman";
 /// Requests on other replicas settle unseen: who is first in line looks this often.
 const LOOK_AGAIN: Duration = Duration::from_millis(40);
 const EXPIRED_AT_ONCE: u64 = 100;
+
+/// Why accounts in Redis cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL, or what it names.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// What the client makes of it.
+    #[error(transparent)]
+    Client(#[from] RedisError),
+}
 
 /// Accounts that replicas share.
 pub struct RedisAccounts {
@@ -74,15 +87,16 @@ struct Seen {
 
 impl RedisAccounts {
     /// Accounts at `urls`: `redis://` or `rediss://`, a cluster where several are separated by
-    /// commas or the scheme ends in `+cluster`. Nothing is connected yet.
+    /// commas or the scheme ends in `+cluster`. Files that it names are read; nothing is connected
+    /// yet.
     pub fn open(
         urls: &str,
         namespace: &str,
         options: WaitOptions,
         past: Arc<dyn Past>,
-    ) -> Result<Self, RedisError> {
+    ) -> Result<Self, OpenError> {
         Ok(Self {
-            connection: Connection::open(urls)?,
+            connection: Connection::open(Address::parse(urls)?)?,
             scripts: Arc::default(),
             namespace: format!("{{{namespace}}}"),
             line: Line::new(options, Some(LOOK_AGAIN)),
@@ -227,6 +241,24 @@ impl Accounts for RedisAccounts {
         Ok(expired)
     }
 
+    async fn keep(&self, request_id: &str, until: UnixMillis) -> Result<(), AccountsError> {
+        let keep = Keep {
+            id: request_id,
+            due: until.0,
+            late: LATE_MS,
+        };
+        self.call(&self.scripts.keep, &keep).await?;
+        self.seen().load.keep(request_id, until);
+        Ok(())
+    }
+
+    async fn none_later(&self, at: UnixMillis) -> Result<(), AccountsError> {
+        let due = Due { now: at.0 };
+        self.call(&self.scripts.none_later, &due).await?;
+        self.seen().load.none_later(at);
+        Ok(())
+    }
+
     async fn outstanding(&self, now: UnixMillis) -> Result<Vec<Arc<str>>, AccountsError> {
         let due = Due { now: now.0 };
         let ids = self.call(&self.scripts.outstanding, &due).await?;
@@ -325,7 +357,11 @@ fn is_lasting(error: &RedisError) -> bool {
         ErrorKind::AuthenticationFailed,
         ErrorKind::InvalidClientConfig,
     ];
-    kinds.contains(&error.kind()) || error.code().is_some_and(|code| refused.contains(&code))
+    let code = error.code();
+    let certificate = || error.to_string().contains("invalid peer certificate");
+    kinds.contains(&error.kind())
+        || code.is_some_and(|code| refused.contains(&code))
+        || certificate()
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]

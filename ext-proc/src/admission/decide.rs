@@ -164,11 +164,9 @@ impl Admitter {
         if bill.is_empty() {
             return Ok((admitted, None));
         }
-        let total_ms = u64::try_from(admitted.total_timeout.as_millis()).unwrap_or(u64::MAX);
         let estimate = Estimate {
             facts,
             attempts: &plan.attempts,
-            total_ms,
         };
         admitted.admission.reserved = true;
         let request = bill.request(live, &admitted.admission, &estimate, now)?;

@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use reqwest::Url;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection};
 
 use super::{DatabaseError, MIGRATIONS, PATIENCE, postgres_failed};
@@ -29,8 +30,12 @@ impl PostgreSql {
             let wrong = "a URL of PostgreSQL begins with postgres://";
             return Err(sqlx::Error::Configuration(wrong.into()));
         }
-        let options: PgConnectOptions = url.parse()?;
-        let options = options.application_name("dragoman");
+        let mut options: PgConnectOptions = url.parse()?;
+        options = options.application_name("dragoman");
+        if names_authority(url)? && matches!(options.get_ssl_mode(), PgSslMode::Require) {
+            // As in libpq: whoever names an authority wants it asked.
+            options = options.ssl_mode(PgSslMode::VerifyCa);
+        }
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
@@ -72,6 +77,25 @@ impl PostgreSql {
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Whether `url` names an authority for certificates. The files that it names can be read.
+fn names_authority(url: &str) -> Result<bool, sqlx::Error> {
+    let wrong = |text: String| sqlx::Error::Configuration(text.into());
+    let url = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
+    let mut found = false;
+    for (name, value) in url.query_pairs() {
+        if !["sslrootcert", "sslcert", "sslkey"].contains(&&*name) {
+            continue;
+        }
+        found |= name == "sslrootcert";
+        let is_text = value.trim_start().starts_with("-----BEGIN");
+        if !is_text && let Err(error) = std::fs::read(&*value) {
+            let text = format!("`{name}` names {value}, which cannot be read: {error}");
+            return Err(wrong(text));
+        }
+    }
+    Ok(found)
 }
 
 /// Whether the same attempt may succeed in a moment.
@@ -119,7 +143,9 @@ mod tests {
         let unknown = format!("{url}_unknown");
         let wrong = url.replace("postgres@", "nobody@");
         let without_tls = format!("{url}?sslmode=require");
+        let no_file = format!("{url}?sslmode=verify-full&sslrootcert=/none");
         for url in [
+            &no_file,
             &unknown,
             &wrong,
             &without_tls,

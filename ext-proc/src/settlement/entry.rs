@@ -2,7 +2,7 @@
 
 use dragoman_proto::{Admission, AttemptReport, names};
 use envoy_types::pb::envoy::data::accesslog::v3::{
-    AccessLogCommon, HttpAccessLogEntry, ResponseFlags,
+    AccessLogCommon, AccessLogType, HttpAccessLogEntry, ResponseFlags,
 };
 use envoy_types::pb::google::protobuf::value::Kind;
 use envoy_types::pb::google::protobuf::{Any, BytesValue, Duration, Timestamp};
@@ -15,6 +15,8 @@ use dragoman_envoy::deployment_of;
 pub struct RequestEntry {
     /// What the service admitted.
     pub admission: Admission,
+    /// It has not ended yet.
+    pub is_under_way: bool,
     /// The last report of the filter, with those of earlier attempts; `None` when no attempt left
     /// one.
     pub report: Option<AttemptReport>,
@@ -70,6 +72,12 @@ pub enum Malformed {
     Report,
 }
 
+/// Whether the entry is of a request that goes on.
+pub(super) fn is_under_way(entry: &HttpAccessLogEntry) -> bool {
+    let common = entry.common_properties.as_ref();
+    common.is_some_and(|common| common.access_log_type() == AccessLogType::DownstreamPeriodic)
+}
+
 impl RequestEntry {
     /// Reads an entry of the log of requests; `None` for a request that was not admitted.
     pub fn read(entry: &HttpAccessLogEntry) -> Result<Option<Self>, Malformed> {
@@ -81,6 +89,7 @@ impl RequestEntry {
         };
         let end = common.duration.or(common.time_to_last_downstream_tx_byte);
         Ok(Some(Self {
+            is_under_way: is_under_way(entry),
             report: report(common)?,
             status: status(entry),
             failure: Failure::read(common.response_flags.as_ref()),

@@ -169,6 +169,7 @@ mod tests {
         let (id, entry) = read(line.to_string().as_bytes()).unwrap();
         assert_eq!(id, admission.request_id);
         let expected = RequestEntry {
+            is_under_way: false,
             admission,
             report: Some(report),
             status: Some(200),

@@ -55,12 +55,20 @@ pub struct Destination<'a> {
 pub trait Observer: Send + Sync + 'static {
     /// A request has ended. May be told twice about the same request.
     fn request(&self, admission: &Admission, record: &Record);
+
+    /// A request is still under way; told every so often.
+    fn under_way(&self, _: &Admission) {}
 }
 
 impl<A: Observer, B: Observer> Observer for (A, B) {
     fn request(&self, admission: &Admission, record: &Record) {
         self.0.request(admission, record);
         self.1.request(admission, record);
+    }
+
+    fn under_way(&self, admission: &Admission) {
+        self.0.under_way(admission);
+        self.1.under_way(admission);
     }
 }
 

@@ -14,7 +14,7 @@ use envoy_types::pb::envoy::service::accesslog::v3::{
 };
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
-use super::entry::RequestEntry;
+use super::entry::{RequestEntry, is_under_way};
 use super::measure::{self, Measure};
 use super::spool::Seen;
 use super::{Observer, Pricing, rows};
@@ -72,7 +72,9 @@ impl Settlement {
         let entry = match RequestEntry::read(entry) {
             Ok(Some(entry)) => entry,
             Ok(None) => {
-                count_refusal(entry);
+                if !is_under_way(entry) {
+                    count_refusal(entry);
+                }
                 return Ok(());
             }
             Err(error) => {
@@ -81,6 +83,10 @@ impl Settlement {
                 return Ok(());
             }
         };
+        if entry.is_under_way {
+            self.observer.under_way(&entry.admission);
+            return Ok(());
+        }
         let record = rows(&entry, &*self.pricing);
         self.measure.record(&record);
         self.observer.request(&entry.admission, &record);

@@ -186,6 +186,38 @@ impl Budgets {
         self.settle(reservation, NanoDollars::ZERO)
     }
 
+    /// The request is still under way: its reservation expires at `expires_at`, and not before.
+    /// Returns whether that changes anything. What expired too early stays charged until the request
+    /// is settled.
+    pub fn keep(&mut self, request_id: &str, expires_at: UnixMillis) -> bool {
+        let Some((request_id, held)) = self.held.get_key_value(request_id) else {
+            return false;
+        };
+        let (request_id, due) = (Arc::clone(request_id), held.due);
+        if held.charged || due >= expires_at {
+            return false;
+        }
+        self.due.remove(&(due, Arc::clone(&request_id)));
+        self.due.insert((expires_at, Arc::clone(&request_id)));
+        if let Some(held) = self.held.get_mut(&request_id) {
+            held.due = expires_at;
+        }
+        true
+    }
+
+    /// No reservation that nobody settled expires later than `at`: the clock was set back.
+    pub fn none_later(&mut self, at: UnixMillis) {
+        let later = self.due.iter().rev().take_while(|(due, _)| *due > at);
+        let later: Vec<Arc<str>> = later.map(|(_, id)| Arc::clone(id)).collect();
+        for request_id in later {
+            if let Some(held) = self.held.get_mut(&request_id).filter(|held| !held.charged) {
+                self.due.remove(&(held.due, Arc::clone(&request_id)));
+                held.due = at;
+                self.due.insert((at, request_id));
+            }
+        }
+    }
+
     /// Whose reservations [`Budgets::expire`] would look at.
     pub fn due(&self, now: UnixMillis) -> impl Iterator<Item = &Arc<str>> {
         let due = self.due.iter().take_while(move |(due, _)| *due <= now);

@@ -84,6 +84,34 @@ impl Limits {
         Ok(())
     }
 
+    /// The request is still under way: its slot is given back at `expires_at`, and not before.
+    pub fn keep(&mut self, request_id: &str, expires_at: UnixMillis) {
+        let Some((request_id, slot)) = self.slots.get_key_value(request_id) else {
+            return;
+        };
+        let (request_id, due) = (Arc::clone(request_id), slot.due);
+        if due < expires_at {
+            self.due.remove(&(due, Arc::clone(&request_id)));
+            self.due.insert((expires_at, Arc::clone(&request_id)));
+            if let Some(slot) = self.slots.get_mut(&request_id) {
+                slot.due = expires_at;
+            }
+        }
+    }
+
+    /// No slot is given back later than `at`: the clock was set back.
+    pub fn none_later(&mut self, at: UnixMillis) {
+        let later = self.due.iter().rev().take_while(|(due, _)| *due > at);
+        let later: Vec<Arc<str>> = later.map(|(_, id)| Arc::clone(id)).collect();
+        for request_id in later {
+            if let Some(slot) = self.slots.get_mut(&request_id) {
+                self.due.remove(&(slot.due, Arc::clone(&request_id)));
+                slot.due = at;
+                self.due.insert((at, request_id));
+            }
+        }
+    }
+
     /// The request ended, however it did, and used `tokens`. Returns whether it still counted.
     pub fn finish(&mut self, request_id: &str, tokens: u64) -> bool {
         self.give_back(request_id, |counter, estimated| {

@@ -61,6 +61,8 @@ impl Client {
         )
         .await;
         reply.ok();
-        reply.header("x-dragoman-key-budget-left").to_owned()
+        let left = reply.header("x-dragoman-key-budget-left");
+        assert_ne!(left, "", "the answer does not say what is left");
+        left.to_owned()
     }
 }

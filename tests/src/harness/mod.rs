@@ -19,6 +19,7 @@
 //! `cargo xtask test` builds everything and sets the variables that say where it is.
 
 mod admin;
+mod authority;
 mod binaries;
 mod client;
 mod config;
@@ -41,6 +42,7 @@ use std::{
 use tokio::{runtime::Runtime, sync::OnceCell};
 
 pub use admin::Key;
+pub use authority::Authority;
 pub use binaries::{dragoman, envoy, python, xtask};
 pub use client::{Client, Reply, Streamed};
 pub use config::Config;

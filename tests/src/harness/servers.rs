@@ -15,7 +15,7 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::Signal;
 use sqlx::{Connection, PgConnection};
 
-use super::{ports::free_port, process::Process, warden};
+use super::{authority::Authority, ports::free_port, process::Process, warden};
 
 /// Where Debian's packages put PostgreSQL, a folder per version.
 const POSTGRES: &str = "/usr/lib/postgresql";
@@ -28,6 +28,25 @@ pub struct Redis {
     address: SocketAddr,
     folder: tempfile::TempDir,
     process: Option<Process>,
+    /// It speaks TLS alone, with these files.
+    tls: Option<Tls>,
+}
+
+#[derive(Debug)]
+struct Tls {
+    ca: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl Tls {
+    fn of(authority: &Authority) -> Self {
+        Self {
+            ca: authority.ca(),
+            certificate: authority.certificate(),
+            key: authority.key(),
+        }
+    }
 }
 
 impl Redis {
@@ -36,6 +55,18 @@ impl Redis {
     /// # Errors
     /// When it does not start.
     pub async fn start() -> anyhow::Result<Option<Self>> {
+        Self::start_with(None).await
+    }
+
+    /// The same, where nobody is heard but with TLS.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_with_tls(authority: &Authority) -> anyhow::Result<Option<Self>> {
+        Self::start_with(Some(Tls::of(authority))).await
+    }
+
+    async fn start_with(tls: Option<Tls>) -> anyhow::Result<Option<Self>> {
         if Command::new("redis-server")
             .arg("--version")
             .output()
@@ -47,6 +78,7 @@ impl Redis {
             address: free_port(),
             folder: folder("dragoman-redis-")?,
             process: None,
+            tls,
         };
         server.restart().await?;
         Ok(Some(server))
@@ -54,7 +86,14 @@ impl Redis {
 
     /// As `REDIS_URL` wants it.
     pub fn url(&self) -> String {
-        format!("redis://{}", self.address)
+        match &self.tls {
+            None => format!("redis://{}", self.address),
+            Some(tls) => format!(
+                "rediss://{}?ssl_ca_certs={}",
+                self.address,
+                tls.ca.display()
+            ),
+        }
     }
 
     /// `kill -9`. What it knew is gone.
@@ -86,8 +125,19 @@ impl Redis {
     /// When it does not start.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         let mut command = Command::new("redis-server");
+        let port = self.address.port().to_string();
+        match &self.tls {
+            None => command.args(["--port", &port]),
+            Some(tls) => command
+                .args(["--port", "0", "--tls-port", &port])
+                .args(["--tls-auth-clients", "no", "--tls-ca-cert-file"])
+                .arg(&tls.ca)
+                .arg("--tls-cert-file")
+                .arg(&tls.certificate)
+                .arg("--tls-key-file")
+                .arg(&tls.key),
+        };
         command
-            .args(["--port", &self.address.port().to_string()])
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .arg("--dir")
             .arg(self.folder.path());
@@ -111,6 +161,8 @@ pub struct Postgres {
     folder: tempfile::TempDir,
     binaries: PathBuf,
     process: Option<Process>,
+    /// It speaks TLS alone, with these files.
+    tls: Option<Tls>,
 }
 
 impl Postgres {
@@ -119,6 +171,18 @@ impl Postgres {
     /// # Errors
     /// When it does not start.
     pub async fn start() -> anyhow::Result<Option<Self>> {
+        Self::start_with(None).await
+    }
+
+    /// The same, where nobody is heard but with TLS.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_with_tls(authority: &Authority) -> anyhow::Result<Option<Self>> {
+        Self::start_with(Some(authority)).await
+    }
+
+    async fn start_with(authority: Option<&Authority>) -> anyhow::Result<Option<Self>> {
         let Some(binaries) = postgres_binaries() else {
             return missing("postgresql");
         };
@@ -127,15 +191,26 @@ impl Postgres {
             folder: folder("dragoman-postgres-")?,
             binaries,
             process: None,
+            tls: authority.map(Tls::of),
         };
         server.initialise()?;
+        if let Some(authority) = authority {
+            server.require_tls(authority)?;
+        }
         server.restart().await?;
         Ok(Some(server))
     }
 
     /// As `DATABASE_URL` wants it.
     pub fn url(&self) -> String {
-        format!("postgres://postgres@{}/postgres", self.address)
+        let url = format!("postgres://postgres@{}/postgres", self.address);
+        match &self.tls {
+            None => url,
+            Some(tls) => {
+                let ca = tls.ca.display();
+                format!("{url}?sslmode=verify-full&sslrootcert={ca}")
+            }
+        }
     }
 
     /// `kill -9` of the server; its children end when they notice.
@@ -184,6 +259,14 @@ impl Postgres {
             .arg("-k")
             .arg(self.folder.path())
             .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]);
+        if let Some(tls) = &self.tls {
+            let option = |name, file: &Path| format!("{name}={}", file.display());
+            command
+                .args(["-c", "ssl=on", "-c"])
+                .arg(option("ssl_cert_file", &tls.certificate))
+                .arg("-c")
+                .arg(option("ssl_key_file", &self.key()));
+        }
         let log = self.folder.path().join("postgres.log");
         Process::start("PostgreSQL", &mut command, &log)
     }
@@ -198,6 +281,17 @@ impl Postgres {
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "initdb failed: {said}");
         Ok(())
+    }
+
+    fn key(&self) -> PathBuf {
+        self.folder.path().join("server.key")
+    }
+
+    fn require_tls(&self, authority: &Authority) -> anyhow::Result<()> {
+        let user = rustix::process::geteuid().is_root().then_some("postgres");
+        authority.key_for(user, &self.key())?;
+        let rules = self.folder.path().join("data").join("pg_hba.conf");
+        Ok(fs::write(rules, "hostssl all all 127.0.0.1/32 trust\n")?)
     }
 
     /// One of PostgreSQL's programs, which refuse to run as root.
@@ -228,7 +322,7 @@ impl Drop for Postgres {
 }
 
 /// A folder that PostgreSQL's own user may write, too.
-fn folder(prefix: &str) -> anyhow::Result<tempfile::TempDir> {
+pub(super) fn folder(prefix: &str) -> anyhow::Result<tempfile::TempDir> {
     let folder = tempfile::Builder::new().prefix(prefix).tempdir()?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777))?;
     warden::remove(folder.path());

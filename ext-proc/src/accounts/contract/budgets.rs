@@ -4,13 +4,13 @@ use std::slice::from_ref;
 use std::sync::Arc;
 
 use dragoman_policy::budget::AccountWindow;
-use dragoman_policy::{BudgetRef, Refusal, Scope, UnixMillis, Window};
+use dragoman_policy::{BudgetRef, LimitRef, Refusal, Scope, UnixMillis, Window};
 use tonic::async_trait;
 
 use super::Bench;
 use super::scene::{
-    AT_ONCE, EXPIRY, NOW, account, admit, at, balance, budget, charge, id, limited, nanos, refusal,
-    request, settlement, states, window,
+    AT_ONCE, EXPIRY, NOW, account, admit, at, balance, budget, charge, id, limit, limited, nanos,
+    refusal, request, settlement, states, window,
 };
 use crate::accounts::{
     Accounts, AdmitRequest, NoPast, Past, PastError, Settled, Settlement, Spent, Unsettled, Warning,
@@ -164,6 +164,29 @@ pub(crate) async fn what_nobody_settles_is_charged_in_full_and_told_once(bench: 
     );
     assert_eq!(accounts.expire(EXPIRY).await.unwrap(), []);
     assert_eq!(balance(&*accounts, &key).await, (100, 0));
+}
+
+pub(crate) async fn a_request_that_is_under_way_does_not_expire(bench: &dyn Bench) {
+    let accounts = accounts(bench).await;
+    let key = budget(Scope::Key, 1_000);
+    let one = LimitRef {
+        parallel: Some(1),
+        ..limit(Scope::Key)
+    };
+    let asking = |name| AdmitRequest {
+        limits: vec![one.clone()],
+        ..request(name, from_ref(&key), 90)
+    };
+    admit(&*accounts, asking("a")).await;
+    accounts.keep("a", EXPIRY.plus(15_000)).await.unwrap();
+    accounts.keep("a", EXPIRY).await.unwrap();
+    accounts.keep("unknown", EXPIRY.plus(15_000)).await.unwrap();
+    assert_eq!(accounts.expire(EXPIRY.plus(14_999)).await.unwrap(), []);
+    assert_eq!(balance(&*accounts, &key).await, (0, 100));
+    refusal(&*accounts, asking("b")).await;
+    let expired = accounts.expire(EXPIRY.plus(15_000)).await.unwrap();
+    assert_eq!(expired.len(), 1);
+    admit(&*accounts, asking("c")).await;
 }
 
 pub(crate) async fn a_report_after_the_expiry_corrects_the_charge(bench: &dyn Bench) {

@@ -21,6 +21,11 @@ pub(in crate::accounts) struct Held {
 pub(in crate::accounts) enum Entry {
     /// A reservation was made.
     Reserved(Held),
+    /// It is held for longer, until `due`.
+    Kept {
+        request_id: Arc<str>,
+        due: UnixMillis,
+    },
     /// It expired, and may be corrected until `due`.
     Expired {
         request_id: Arc<str>,
@@ -41,6 +46,7 @@ pub(in crate::accounts) enum Entry {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Held { held: Held, charged: bool },
+    Kept { due: UnixMillis },
     Charged { due: UnixMillis },
     Settled { at: UnixMillis },
     Released,
@@ -63,6 +69,13 @@ impl Batch {
                 self.reservations
                     .insert(request_id, Change::Held { held, charged });
             }
+            Entry::Kept { request_id, due } => match self.reservations.get_mut(&request_id) {
+                Some(Change::Held { held, .. }) => held.due = due,
+                Some(Change::Kept { due: kept }) => *kept = due,
+                // It ended in the same moment.
+                Some(_) => {}
+                None => drop(self.reservations.insert(request_id, Change::Kept { due })),
+            },
             Entry::Expired { request_id, due } => match self.reservations.get_mut(&request_id) {
                 Some(Change::Held { held, charged }) => {
                     held.due = due;

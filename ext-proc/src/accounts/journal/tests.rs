@@ -72,6 +72,23 @@ async fn a_restart_finds_what_was_spent_and_what_is_held() {
 }
 
 #[tokio::test]
+async fn a_restart_finds_until_when_a_request_under_way_is_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = budget(Scope::Key, 1_000);
+    let (accounts, guard) = start(&folder).await;
+    admit(&accounts, request("kept at once", from_ref(&key), 90)).await;
+    accounts.keep("kept at once", EXPIRY.plus(1)).await.unwrap();
+    admit(&accounts, request("kept later", from_ref(&key), 90)).await;
+    guard.drain().await;
+    let (accounts, guard) = start(&folder).await;
+    accounts.keep("kept later", EXPIRY.plus(1)).await.unwrap();
+    guard.drain().await;
+    let (accounts, _guard) = start(&folder).await;
+    assert_eq!(accounts.expire(EXPIRY).await.unwrap(), []);
+    assert_eq!(accounts.expire(EXPIRY.plus(1)).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn a_lost_tail_makes_no_room() {
     let folder = tempfile::tempdir().unwrap();
     let key = budget(Scope::Key, 1_000);

@@ -10,7 +10,7 @@ use super::connection::{CallError, Connection, Scripts};
 use super::wire::{MOST_AMOUNT, Reply, Reserve, Settle, clamped};
 use super::{REMEMBERED_MS, RedisAccounts, call, unavailable};
 use crate::accounts::line::{Attempt, Desk, Turn};
-use crate::accounts::memory::{output_cap, refused, terms, warnings};
+use crate::accounts::offers::{output_cap, refused, terms, warnings};
 use crate::accounts::{AccountsError, AdmitRequest, Granted};
 
 /// Settlements of other replicas can come between looking and reserving.

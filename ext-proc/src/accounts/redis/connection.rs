@@ -10,14 +10,14 @@ use redis::{Client, RedisError, Script, ScriptInvocation};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
+use super::address::Address;
+
 /// Time for one answer. A script takes well under a millisecond; a client waits for admission.
 const ANSWER: Duration = Duration::from_secs(2);
 const CONNECT: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 const RETRIES: usize = 2;
-/// The scheme suffix that says that a single address is one of a cluster.
-const CLUSTER: &str = "+cluster://";
 
 /// Connects when it is first used, and again by itself.
 #[derive(Clone)]
@@ -43,22 +43,18 @@ pub(super) enum CallError {
 }
 
 impl Connection {
-    /// To the server at a `redis://` or `rediss://` URL; to a cluster when there are several,
-    /// separated by commas, or when the scheme ends in `+cluster`.
-    pub(super) fn open(urls: &str) -> Result<Self, RedisError> {
-        let is_cluster = urls.contains(',') || urls.contains(CLUSTER);
-        let urls = urls
-            .split(',')
-            .map(|url| url.trim().replace(CLUSTER, "://"));
-        let urls: Vec<String> = urls.filter(|url| !url.is_empty()).collect();
-        if is_cluster {
-            let client = ClusterClient::builder(urls)
+    /// To the server or the cluster at `address`.
+    pub(super) fn open(address: Address) -> Result<Self, RedisError> {
+        if address.is_cluster {
+            let mut builder = ClusterClient::builder(address.urls)
                 .connection_timeout(CONNECT)
                 .response_timeout(ANSWER)
-                .retries(u32::try_from(RETRIES).unwrap_or(0))
-                .build()?;
+                .retries(u32::try_from(RETRIES).unwrap_or(0));
+            if let Some(certificates) = address.certificates {
+                builder = builder.certs(certificates);
+            }
             let cluster = Cluster {
-                client,
+                client: builder.build()?,
                 connection: OnceCell::new(),
             };
             return Ok(Self::Cluster(cluster.into()));
@@ -69,7 +65,11 @@ impl Connection {
             .set_number_of_retries(RETRIES)
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(ANSWER));
-        let client = Client::open(urls.first().map_or("", String::as_str))?;
+        let url = address.urls.first().map_or("", String::as_str);
+        let client = match address.certificates {
+            Some(certificates) => Client::build_with_tls(url, certificates)?,
+            None => Client::open(url)?,
+        };
         ConnectionManager::new_lazy_with_config(client, config).map(Self::Single)
     }
 
@@ -114,6 +114,8 @@ pub(super) struct Scripts {
     pub(super) expire: Script,
     pub(super) meet: Script,
     pub(super) balance: Script,
+    pub(super) keep: Script,
+    pub(super) none_later: Script,
     pub(super) outstanding: Script,
     pub(super) memory: Script,
 }
@@ -129,6 +131,8 @@ impl Default for Scripts {
             expire: script(include_str!("expire.lua")),
             meet: script(include_str!("meet.lua")),
             balance: script(include_str!("balance.lua")),
+            keep: script(include_str!("keep.lua")),
+            none_later: script(include_str!("none_later.lua")),
             outstanding: script(include_str!("outstanding.lua")),
             memory: script(include_str!("memory.lua")),
         }

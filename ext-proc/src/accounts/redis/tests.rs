@@ -118,29 +118,47 @@ async fn an_admission_that_nobody_waits_for_holds_nothing() {
     panic!("something is held");
 }
 
+/// Three nodes that share the slots; `None` where there is no Redis.
+async fn cluster() -> Option<Vec<RedisServer>> {
+    let mut nodes = Vec::new();
+    for _ in 0..3 {
+        nodes.push(RedisServer::start_with(&["--cluster-enabled", "yes"]).await?);
+    }
+    let shares = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)];
+    for (node, (first, last)) in nodes.iter().zip(shares) {
+        let tell = |command: &mut redis::Cmd| {
+            let client = redis::Client::open(node.url()).unwrap();
+            command.exec(&mut client.get_connection().unwrap()).unwrap();
+        };
+        let share = ["ADDSLOTSRANGE", &first.to_string(), &last.to_string()];
+        tell(redis::cmd("CLUSTER").arg(&share));
+        for other in &nodes {
+            let meet = ["MEET", "127.0.0.1", &other.port().to_string()];
+            tell(redis::cmd("CLUSTER").arg(&meet));
+        }
+    }
+    Some(nodes)
+}
+
 #[tokio::test]
 async fn a_cluster_holds_all_keys_in_one_slot() {
-    let Some(server) = RedisServer::start_with(&["--cluster-enabled", "yes"]).await else {
+    let Some(nodes) = cluster().await else {
         return;
     };
-    let mut node = redis::Client::open(server.url())
-        .unwrap()
-        .get_connection()
-        .unwrap();
-    redis::cmd("CLUSTER")
-        .arg("ADDSLOTSRANGE")
-        .arg(0)
-        .arg(16_383)
-        .exec(&mut node)
-        .unwrap();
-    let url = format!("redis+cluster://127.0.0.1:{}", server.port());
-    let accounts = RedisAccounts::open(&url, NAMESPACE, AT_ONCE, Arc::new(NoPast)).unwrap();
-    wait_for(&accounts).await;
-    let (key, team) = (budget(Scope::Key, 1_000), budget(Scope::Team, 1_000));
-    admit(&accounts, request("a", &[key.clone(), team.clone()], 90)).await;
-    charge(&accounts, &settlement("a", 60)).await;
-    assert_eq!(balance(&accounts, &key).await, (60, 0));
-    assert_eq!(balance(&accounts, &team).await, (60, 0));
+    let all: Vec<String> = nodes.iter().map(RedisServer::url).collect();
+    let one = format!("redis+cluster://127.0.0.1:{}", nodes[2].port());
+    for (name, url) in [("by all", all.join(",")), ("by one", one)] {
+        let accounts = RedisAccounts::open(&url, name, AT_ONCE, Arc::new(NoPast)).unwrap();
+        wait_for(&accounts).await;
+        let (key, team) = (budget(Scope::Key, 1_000), budget(Scope::Team, 1_000));
+        admit(&accounts, request("a", &[key.clone(), team.clone()], 90)).await;
+        charge(&accounts, &settlement("a", 60)).await;
+        assert_eq!(balance(&accounts, &key).await, (60, 0));
+        assert_eq!(balance(&accounts, &team).await, (60, 0));
+        assert!(accounts.forgetful_since().await.unwrap().is_some());
+        accounts.reminded();
+        assert_eq!(accounts.forgetful_since().await.unwrap(), None);
+    }
 }
 
 #[tokio::test]

@@ -78,6 +78,13 @@ pub(super) struct Expire {
 }
 
 #[derive(Debug, Serialize)]
+pub(super) struct Keep<'k> {
+    pub(super) id: &'k str,
+    pub(super) due: u64,
+    pub(super) late: u64,
+}
+
+#[derive(Debug, Serialize)]
 pub(super) struct Due {
     pub(super) now: u64,
 }

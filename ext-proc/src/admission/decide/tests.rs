@@ -35,13 +35,17 @@ fn admitter() -> Admitter {
 }
 
 fn admitter_of(authority: impl Authority) -> Admitter {
-    let config = dragoman_config::load(CONFIG, &|_: &str| None).unwrap();
+    admitter_with(CONFIG, authority, InProcess::new(WaitOptions::default()))
+}
+
+fn admitter_with(config: &str, authority: impl Authority, accounts: impl Accounts) -> Admitter {
+    let config = dragoman_config::load(config, &|_: &str| None).unwrap();
     let live = Live::new(config, &Arc::new(PriceTable::empty())).unwrap();
     Admitter::new(
         Arc::new(ArcSwap::from_pointee(live)),
         Arc::new(authority),
         Arc::default(),
-        Arc::new(InProcess::new(WaitOptions::default())),
+        Arc::new(accounts),
     )
 }
 
@@ -70,12 +74,21 @@ async fn decide_by(
     facts: &Facts,
     key: Option<&str>,
 ) -> Result<Admitted, Denied> {
+    decide_at(&admitter, facts, key, 1_763_600_000_000).await
+}
+
+async fn decide_at(
+    admitter: &Admitter,
+    facts: &Facts,
+    key: Option<&str>,
+    now_ms: u64,
+) -> Result<Admitted, Denied> {
     let (name, value) = facts.to_header();
     let mut headers = HashMap::from([(name.to_owned(), value)]);
     if let Some(key) = key {
         headers.insert("authorization".into(), format!("Bearer {key}"));
     }
-    admitter.decide(&headers, 1_763_600_000_000).await
+    admitter.decide(&headers, now_ms).await
 }
 
 async fn admitted(facts: &Facts) -> Admitted {
@@ -233,4 +246,40 @@ async fn a_database_that_is_down_is_a_503_and_no_401() {
     let error = denied.unwrap_err().error;
     assert_eq!((error.status(), error.retry_after.is_some()), (503, true));
     assert!(error.message.contains("PostgreSQL"), "{error}");
+}
+
+#[tokio::test]
+async fn a_budget_begins_anew_with_its_window_and_not_when_the_clock_is_set_back() {
+    let config = "
+model_list:
+  - model_name: m
+    litellm_params: {model: openai/gpt-x, api_key: k}
+    model_info: {input_cost_per_token: 0, output_cost_per_token: 0.001}
+litellm_settings: {max_budget: 0.01, budget_duration: 30s}
+general_settings: {master_key: sk-master}
+";
+    let at_once = WaitOptions {
+        patience: Duration::ZERO,
+        ..WaitOptions::default()
+    };
+    let authority = MasterKey::new("sk-master");
+    let admitter = admitter_with(config, authority, InProcess::new(at_once));
+    let ten_tokens = Facts {
+        max_tokens: Some(10),
+        ..facts(Some("m"))
+    };
+    let (evening, midnight) = (1_769_903_990_000, 1_769_904_000_000);
+    for (now_ms, passes) in [
+        (evening, true),
+        (midnight - 1, false),
+        (midnight, true),
+        (midnight + 1, false),
+        (midnight - 1, false),
+        (midnight + 29_999, false),
+        (midnight + 30_000, true),
+    ] {
+        let decided = decide_at(&admitter, &ten_tokens, Some("sk-master"), now_ms).await;
+        let status = decided.map_or_else(|denied| denied.error.status(), |_| 200);
+        assert_eq!(status, if passes { 200 } else { 429 }, "at {now_ms}");
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use dragoman_proto::{Admission, Outcome};
+use envoy_types::pb::envoy::data::accesslog::v3::AccessLogType;
 use envoy_types::pb::envoy::service::accesslog::v3::access_log_service_client::AccessLogServiceClient;
 use envoy_types::pb::envoy::service::accesslog::v3::stream_access_logs_message::{
     HttpAccessLogEntries, Identifier,
@@ -21,12 +22,18 @@ use crate::settlement::fixture::{
 #[derive(Default)]
 struct Told {
     requests: Mutex<Vec<(String, State)>>,
+    under_way: Mutex<Vec<String>>,
 }
 
 impl Observer for Told {
     fn request(&self, admission: &Admission, record: &Record) {
         let told = (admission.request_id.clone(), record.request.state);
         self.requests.lock().unwrap().push(told);
+    }
+
+    fn under_way(&self, admission: &Admission) {
+        let id = admission.request_id.clone();
+        self.under_way.lock().unwrap().push(id);
     }
 }
 
@@ -126,4 +133,17 @@ async fn one_unreadable_entry_costs_the_others_nothing() {
     send(scene.settlement, vec![log]).await;
     scene.guard.drain(Duration::from_secs(10)).await.unwrap();
     assert!(scene.ledger.request("b").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_request_that_is_under_way_is_told_and_not_recorded() {
+    let scene = scene().await;
+    let mut under_way = complete("a");
+    common(&mut under_way).set_access_log_type(AccessLogType::DownstreamPeriodic);
+    let log = message(Some(names::REQUEST_LOG), vec![under_way]);
+    send(scene.settlement, vec![log]).await;
+    scene.guard.drain(Duration::from_secs(10)).await.unwrap();
+    assert!(scene.ledger.request("a").await.unwrap().is_none());
+    assert_eq!(*scene.told.under_way.lock().unwrap(), ["a"]);
+    assert!(scene.told.requests.lock().unwrap().is_empty());
 }
