@@ -209,7 +209,10 @@ fn the_service_with_what_it_had_to_tell_redis() {
         };
         let mut scene = Scene::start(|setup| setup.env("REDIS_URL", &redis.url())).await;
         let load = scene.load();
-        sleep(A_WHILE).await;
+        sleep(A_WHILE * 2).await;
+        // What asks to be admitted in that moment would hold something for nobody, for a minute.
+        load.stop();
+        sleep(Duration::from_millis(100)).await;
         redis.pause();
         sleep(A_WHILE).await;
         scene.stack.service().kill();

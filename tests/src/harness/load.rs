@@ -83,12 +83,17 @@ impl Load {
         refusals.collect()
     }
 
+    /// Lets nobody ask anything more. What is under way goes on.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
     /// Stops, and gives all that was asked.
     ///
     /// # Panics
     /// When a client panicked.
     pub async fn finish(self) -> Vec<Asked> {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop();
         for client in self.clients {
             client.await.expect("a client ends");
         }

@@ -64,7 +64,6 @@ fn quoted(live: &Live, alias: &str, facts: &Facts) -> Result<Quote, Refusal> {
     let estimate = Estimate {
         facts,
         attempts: &[attempt(live, alias)],
-        total_ms: 1,
     };
     quote(live, &estimate, alias, true)
 }
@@ -202,7 +201,6 @@ fn what_has_no_bound_is_refused() {
     let estimate = Estimate {
         facts: &chat,
         attempts: &attempts,
-        total_ms: 1,
     };
     assert!(quote(live, &estimate, "searching", false).is_ok());
 }
