@@ -9,7 +9,7 @@ use dragoman_proto::{Dialect, Quirks};
 use indexmap::IndexMap;
 use serde_json::{Map, Number, Value};
 
-use crate::{Endpoint, GoogleCredentials, KeyHeader, Origin, Provider, Secret};
+use crate::{AwsSigning, Endpoint, GoogleCredentials, KeyHeader, Origin, Provider, Secret};
 
 /// Where requests for an alias can go: one entry of `model_list`.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +35,8 @@ pub struct Deployment {
     pub credential: Credential,
     /// What the service makes access tokens with, where those are its key.
     pub google: Option<GoogleCredentials>,
+    /// Who signs its requests, on AWS.
+    pub signing: Option<AwsSigning>,
     /// Share of the alias's requests, relative to its other deployments.
     pub weight: Option<u32>,
     /// Deployments of a lower order come first.

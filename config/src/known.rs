@@ -276,5 +276,7 @@ const REQUEST: &[&str] = &[
     "guided_grammar", "best_of", "ignore_eos", "skip_special_tokens", "stop_sequences",
     "stop_token_ids", "truncate", "provider", "models", "transforms", "route", "plugins", "usage",
     "num_ctx", "num_predict", "keep_alive", "think", "format", "options", "enable_thinking",
+    "model_id", "guardrailConfig", "performanceConfig", "requestMetadata", "promptVariables",
+    "additionalModelRequestFields", "additionalModelResponseFieldPaths", "normalize",
     "timestamp_granularities", "random_seed", "safe_prompt", "context_management",
 ];

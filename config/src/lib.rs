@@ -5,6 +5,7 @@
 //! [`Config::notices`], with the place and what it means; nothing is passed over in silence.
 //! [`report`] explains a configuration to a person.
 
+mod aws;
 mod config;
 mod deployment;
 mod endpoint;
@@ -24,6 +25,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use aws::{AwsKeys, AwsSigner, AwsSigning};
 pub use config::{
     Budgets, Config, Downgrade, Fallbacks, General, Group, MasterKey, MaxBudget, Origin, Own,
     ProviderBudget, Router, Server, Strategy, UnknownPrice, UsageLimit,

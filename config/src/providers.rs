@@ -276,6 +276,18 @@ const fn cohere(prefix: &'static str) -> Provider {
     row
 }
 
+/// Bedrock's API, whose address follows from a region and whose requests are signed; a token goes
+/// into a header.
+const fn bedrock(prefix: &'static str) -> Provider {
+    provider(
+        prefix,
+        Some(Dialect::Bedrock),
+        "",
+        &["AWS_BEDROCK_RUNTIME_ENDPOINT"],
+        &["AWS_BEARER_TOKEN_BEDROCK"],
+    )
+}
+
 /// Ollama's own API: a base with `/v1` means the server's root.
 const fn ollama(prefix: &'static str) -> Provider {
     let mut row = provider(
@@ -369,8 +381,8 @@ static PROVIDERS: &[Provider] = &[
     gemini("gemini"),
     vertex_ai("vertex_ai"),
     vertex_ai("vertex_ai_beta"),
-    later("bedrock", "", KeyHeader::Bearer, &[], &[]).keyless(),
-    later("bedrock_converse", "", KeyHeader::Bearer, &[], &[]).keyless(),
+    bedrock("bedrock"),
+    bedrock("bedrock_converse"),
     later("sagemaker", "", KeyHeader::Bearer, &[], &[]).keyless(),
     later("sagemaker_chat", "", KeyHeader::Bearer, &[], &[]).keyless(),
     azure("azure"),

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::{Config, Deployment, Fallbacks, GoogleCredentials, Notice, Origin, Severity, Strategy};
+use crate::{
+    AwsSigner, Config, Deployment, Fallbacks, GoogleCredentials, Notice, Origin, Severity, Strategy,
+};
 
 /// Lines end here, where words allow it.
 const WIDTH: usize = 96;
@@ -87,6 +89,15 @@ fn one_deployment(page: &mut Page, deployment: &Deployment, share: Option<(u64, 
 }
 
 fn key(deployment: &Deployment) -> String {
+    if let Some(signing) = &deployment.signing {
+        return match &signing.signer {
+            AwsSigner::Surroundings => "signed as whoever Envoy is on AWS".to_owned(),
+            AwsSigner::Keys(keys) => match &keys.origin {
+                Origin::Variable(name) => format!("signed with the key from {name}"),
+                Origin::File | Origin::Nowhere => "signed with the key in the file".to_owned(),
+            },
+        };
+    }
     let credential = &deployment.credential;
     if let Some(google) = &deployment.google {
         return tokens(google, &credential.origin);

@@ -1,5 +1,6 @@
 //! Whole files: those of the field load, those that are wrong say what is wrong.
 
+mod aws;
 mod notices;
 mod seeds;
 mod settings;

@@ -159,9 +159,9 @@ fn announces(word: &str, body: &str) -> bool {
 /// Whether a word begins like a key, a URL or an account (or has a part that does, as in
 /// `key:sk-…`), or is long and random.
 fn is_secret(word: &str) -> bool {
-    const STARTS: [&str; 13] = [
+    const STARTS: [&str; 14] = [
         "sk-", "sk_", "pk-", "gsk_", "xai-", "org-", "proj_", "AIza", "Bearer", "http://",
-        "https://", "acct_", "nvapi-",
+        "https://", "acct_", "nvapi-", "arn:aws",
     ];
     const RANDOM: usize = 32;
     let begins = STARTS.iter().any(|start| {

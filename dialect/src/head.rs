@@ -12,7 +12,7 @@ pub struct RequestHead<'a> {
 }
 
 /// The head of a provider's response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ResponseHead<'a> {
     /// The HTTP status.
     pub status: u16,
@@ -22,6 +22,10 @@ pub struct ResponseHead<'a> {
     pub content_encoding: Option<&'a str>,
     /// `retry-after`.
     pub retry_after: Option<&'a str>,
+    /// The type of an error, where a header tells it: `x-amzn-errortype`.
+    pub error_type: Option<&'a str>,
+    /// Input tokens, where a header counts them: `x-amzn-bedrock-input-token-count`.
+    pub input_tokens: Option<&'a str>,
 }
 
 /// The head of the client's response.

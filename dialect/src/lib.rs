@@ -20,6 +20,7 @@
 
 mod anthropic;
 mod azure;
+mod bedrock;
 mod client;
 mod cohere;
 pub mod edge;

@@ -5,6 +5,7 @@ use dragoman_proto::{ApiError, Dialect, ErrorKind, Operation, UpstreamConfig};
 use crate::{
     anthropic::Anthropic,
     azure::Azure,
+    bedrock::Bedrock,
     cohere::Cohere,
     failure::{Failure, ProviderError},
     framing::Framer,
@@ -57,6 +58,12 @@ pub(crate) trait ProviderDialect: std::fmt::Debug + Sync {
 
     /// The error in a provider's body; `None` when there is none in it.
     fn error(&self, body: &[u8]) -> Option<ProviderError>;
+
+    /// What an answer with an error's `status` means, and the status that fits it better. `kind` is
+    /// the error's type in a header, where the provider has one.
+    fn refusal(&self, status: u16, _kind: Option<&str>, body: &[u8]) -> (u16, ProviderError) {
+        (status, self.error(body).unwrap_or_default())
+    }
 }
 
 /// The folder for `dialect`.
@@ -69,6 +76,7 @@ pub(crate) fn provider(dialect: Dialect) -> Result<&'static dyn ProviderDialect,
         Dialect::Gemini => Ok(&Gemini),
         Dialect::VertexAi => Ok(&VertexAi),
         Dialect::Cohere => Ok(&Cohere),
+        Dialect::Bedrock => Ok(&Bedrock),
         _ => Err(ApiError::new(
             ErrorKind::Internal,
             "this filter does not know the deployment's dialect",

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use dragoman_proto::{ApiError, ClientDialect, Operation, Outcome};
+use dragoman_proto::{ApiError, ClientDialect, Operation, Outcome, Usage};
 
 use crate::{
     client::{self, ClientStream},
@@ -33,6 +33,8 @@ pub struct ResponseTranslator {
     provider_status: u16,
     content_type: String,
     retry_after: Option<u64>,
+    /// The type of an error, as a header tells it.
+    error_type: Option<String>,
     decoder: Option<Inflate>,
     mode: Mode,
     meter: Meter,
@@ -68,11 +70,19 @@ impl ResponseTranslator {
     /// A translator for a response with `head`, to the request that `context` came from.
     pub fn new(context: ResponseContext, head: &ResponseHead<'_>) -> Self {
         let content_type = head.content_type.unwrap_or_default().to_owned();
-        let meter =
+        let mut meter =
             Meter::new(context.prompt_tokens).expecting(context.characters, context.audio_ms);
+        let counted = head.input_tokens.filter(|_| head.status == 200);
+        if let Some(counted) = counted.and_then(|text| text.trim().parse().ok()) {
+            meter.input(Usage {
+                input_tokens: counted,
+                ..Usage::default()
+            });
+        }
         let mut translator = Self {
             provider_status: head.status,
             retry_after: head.retry_after.and_then(|text| text.trim().parse().ok()),
+            error_type: head.error_type.map(str::to_owned),
             decoder: None,
             mode: Mode::Over,
             meter,
@@ -248,7 +258,7 @@ impl ResponseTranslator {
             client: client.as_deref_mut(),
         };
         let mut step = |event: &Event<'_>| {
-            if event.data.trim_ascii().is_empty() {
+            if event.data.trim_ascii().is_empty() && !event.is_error {
                 return ControlFlow::Continue(());
             }
             let result = translator.event(event, &mut sink);
@@ -269,9 +279,9 @@ impl ResponseTranslator {
             (Ok(ControlFlow::Continue(())), Some(_)) => None,
             (Ok(ControlFlow::Continue(())), None) => Some(translator.end(&mut sink)),
             (Ok(ControlFlow::Break(result)), _) => Some(result),
-            (Err(_), _) => Some(Err(Failure::garbage(
+            (Err(error), _) => Some(Err(Failure::garbage(
                 &self.context.provider,
-                "an event of the stream is larger than 8 MiB",
+                error.as_str(),
             ))),
         };
         if matches!(result, Some(Ok(()))) && sink.client.is_some() {
@@ -327,8 +337,8 @@ impl ResponseTranslator {
         };
         let provider = &self.context.provider;
         if !(200..300).contains(&self.provider_status) {
-            let error = folder.error(body).unwrap_or_default();
-            let status = self.provider_status;
+            let kind = self.error_type.as_deref();
+            let (status, error) = folder.refusal(self.provider_status, kind, body);
             return Err(Failure::of_provider(
                 provider,
                 status,

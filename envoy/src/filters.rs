@@ -31,7 +31,7 @@ use envoy_types::pb::google::protobuf::{BoolValue, StringValue};
 use envoy_types::util::pack_any;
 use prost::Name;
 
-use crate::{FilterModule, Topology, Upstream, any, secret};
+use crate::{FilterModule, Topology, Upstream, any, secret, signing};
 
 /// Name under which routes turn admission off.
 pub(crate) const EXT_PROC: &str = "envoy.filters.http.ext_proc";
@@ -75,6 +75,9 @@ pub(crate) fn upstream(upstream: &Upstream, module: &FilterModule) -> Vec<HttpFi
     let mut filters = vec![wasm(names::UPSTREAM_ROOT_ID, &config, module)];
     if let Some(credential) = &upstream.credential {
         filters.push(injector(&upstream.config.deployment, &credential.header));
+    }
+    if let Some(signing) = &upstream.signing {
+        filters.push(filter(signing::FILTER, signing::config(signing)));
     }
     filters.push(filter(
         "envoy.filters.http.upstream_codec",
@@ -169,7 +172,8 @@ fn admission() -> HttpFilter {
     filter(EXT_PROC, config)
 }
 
-fn exactly(text: &&str) -> StringMatcher {
+/// Matches `text` and nothing else.
+pub(crate) fn exactly(text: &&str) -> StringMatcher {
     StringMatcher {
         match_pattern: Some(MatchPattern::Exact((*text).to_owned())),
         ..StringMatcher::default()

@@ -11,6 +11,7 @@ mod listener;
 mod local_reply;
 mod route;
 mod secret;
+mod signing;
 mod snapshot;
 mod spool;
 mod topology;
@@ -20,8 +21,8 @@ pub use cluster::{cluster_name, deployment_of, timed_cluster_name};
 pub use listener::UNDER_WAY_EVERY;
 pub use snapshot::{Resource, ResourceType, Snapshot};
 pub use topology::{
-    Address, Credential, Endpoint, FilterModule, Listeners, Services, TlsCertificate, Topology,
-    Upstream,
+    Address, Credential, Endpoint, FilterModule, Listeners, Services, Signing, SigningKeys,
+    TlsCertificate, Topology, Upstream,
 };
 
 /// Cluster of the service's gRPC: ADS, ext_proc and access logs.

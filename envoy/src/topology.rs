@@ -90,6 +90,8 @@ pub struct Upstream {
     pub endpoint: Endpoint,
     /// The provider's key; none when the provider wants none, or none is configured.
     pub credential: Option<Credential>,
+    /// How its requests are signed, on AWS.
+    pub signing: Option<Signing>,
     /// How long a whole answer may take, where that is less than a request's other attempts have.
     pub timeout: Option<Duration>,
 }
@@ -103,6 +105,34 @@ pub struct Endpoint {
     pub host: String,
     /// TCP port.
     pub port: u16,
+}
+
+/// How Envoy signs requests to AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signing {
+    /// AWS's name of the service: `bedrock`.
+    pub service: &'static str,
+    /// `eu-west-1`
+    pub region: String,
+    /// The key; none for whatever AWS's usual chain finds where Envoy runs.
+    pub keys: Option<SigningKeys>,
+}
+
+/// An access key of AWS's.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningKeys {
+    /// Its id.
+    pub access_key_id: String,
+    /// What signs.
+    pub secret_access_key: String,
+    /// For temporary keys; empty for others.
+    pub session_token: String,
+}
+
+impl std::fmt::Debug for SigningKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SigningKeys(…)")
+    }
 }
 
 /// A provider's key, as it goes into a header.

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dragoman_config::{Deployment, Scheme, Secret};
-use dragoman_envoy::{Credential, Endpoint, FilterModule, Listeners, Services, Topology, Upstream};
+use dragoman_config::{AwsSigner, AwsSigning, Deployment, Scheme, Secret};
+use dragoman_envoy::{
+    Credential, Endpoint, FilterModule, Listeners, Services, Signing, SigningKeys, Topology,
+    Upstream,
+};
 use dragoman_proto::UpstreamConfig;
 
 use crate::credentials::TokenBoard;
@@ -69,6 +72,7 @@ fn upstream(deployment: &Deployment, live: &Live, tokens: &TokenBoard) -> Option
             port: endpoint.port,
         },
         credential: credential(deployment, tokens),
+        signing: deployment.signing.as_ref().map(signing),
         timeout: live.served(deployment.id.as_str())?.bound,
     })
 }
@@ -86,4 +90,27 @@ fn credential(deployment: &Deployment, tokens: &TokenBoard) -> Option<Credential
         header: own.header.name().to_owned(),
         value,
     })
+}
+
+/// What AWS calls the service that Bedrock's models run in.
+const BEDROCK: &str = "bedrock";
+
+fn signing(signing: &AwsSigning) -> Signing {
+    let keys = match &signing.signer {
+        AwsSigner::Surroundings => None,
+        AwsSigner::Keys(keys) => Some(SigningKeys {
+            access_key_id: keys.access_key_id.expose().to_owned(),
+            secret_access_key: keys.secret_access_key.expose().to_owned(),
+            session_token: keys
+                .session_token
+                .as_ref()
+                .map(|token| token.expose().to_owned())
+                .unwrap_or_default(),
+        }),
+    };
+    Signing {
+        service: BEDROCK,
+        region: signing.region.clone(),
+        keys,
+    }
 }

@@ -115,6 +115,8 @@ impl Upstream {
             content_type: find(&headers, "content-type"),
             content_encoding: find(&headers, "content-encoding"),
             retry_after: find(&headers, "retry-after"),
+            error_type: find(&headers, "x-amzn-errortype"),
+            input_tokens: find(&headers, "x-amzn-bedrock-input-token-count"),
         };
         self.state = State::Response(Box::new(ResponseTranslator::new(context, &head)));
         if end_of_stream {

@@ -71,6 +71,8 @@ pub enum Dialect {
     Gemini,
     /// Google's Vertex AI: models of Gemini, of Anthropic and open ones.
     VertexAi,
+    /// AWS Bedrock: Converse, and InvokeModel for embeddings.
+    Bedrock,
 }
 
 /// Ways in which an OpenAI-compatible provider differs from OpenAI, as data.

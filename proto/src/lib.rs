@@ -6,6 +6,7 @@
 //! filter is given, and the one error shape that clients see.
 
 mod admission;
+mod bedrock;
 mod config;
 mod error;
 mod facts;
@@ -17,6 +18,7 @@ mod report;
 mod serves;
 
 pub use admission::{Admission, AdmissionError};
+pub use bedrock::{BedrockName, is_region};
 pub use config::{Dialect, EdgeConfig, FilterConfig, Quirks, UpstreamConfig};
 pub use error::{ApiError, ClientDialect, ErrorKind};
 pub use facts::{Extent, Facts, FactsError, Overrides};

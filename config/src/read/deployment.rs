@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use dragoman_proto::Dialect;
 use serde_json::{Number, Value};
 
 use super::vertex::{self, Vertex};
-use super::{credential, group, model, params};
+use super::{aws, credential, group, model, params};
 use crate::known::Place;
 use crate::section::{Reader, Section, wrong};
-use crate::{Alias, ConfigError, Deployment, DeploymentId, Provider};
+use crate::{
+    Alias, AwsSigning, ConfigError, Credential, Deployment, DeploymentId, Endpoint,
+    GoogleCredentials, Provider,
+};
 
 /// An entry, and what only its group can decide.
 pub(super) struct Entry {
@@ -44,14 +48,12 @@ fn read(
     let Maps { params, info, .. } = &mut maps;
     let id = group::id_of(&alias, info, params.entries(), reader)?;
     let (provider, model) = provider_and_model(&alias, params, reader)?;
-    let vertex = vertex::read(params, provider, &model, reader)?;
-    let own_base = vertex.as_ref().map(Vertex::base);
-    let (endpoint, mut credential) = credential::read(params, provider, own_base, reader)?;
-    let endpoint = match &vertex {
-        Some(vertex) => endpoint.map(|endpoint| vertex.placed(endpoint, params, reader)),
-        None => endpoint,
-    };
-    let google = vertex.and_then(|vertex| vertex.paying(&mut credential, params, reader));
+    let Access {
+        endpoint,
+        credential,
+        google,
+        signing,
+    } = access(params, &model, provider, reader)?;
     let api_version = params::api_version(params, provider, reader)?;
     let there = endpoint.as_ref().and_then(Provider::at);
     let there = there.filter(|there| there.dialect == provider.dialect);
@@ -72,6 +74,7 @@ fn read(
         api_version,
         credential,
         google,
+        signing,
         weight: None,
         order: maps.count(&["order"], reader)?,
         rpm: maps.count(&["rpm"], reader)?,
@@ -95,6 +98,45 @@ fn read(
         deployment,
         weight,
         path,
+    })
+}
+
+/// Where a deployment is, and how it is paid.
+struct Access {
+    endpoint: Option<Endpoint>,
+    credential: Credential,
+    google: Option<GoogleCredentials>,
+    signing: Option<AwsSigning>,
+}
+
+fn access(
+    params: &mut Section,
+    model: &str,
+    provider: &'static Provider,
+    reader: &mut Reader<'_>,
+) -> Result<Access, ConfigError> {
+    if provider.dialect == Some(Dialect::Bedrock) {
+        let access = aws::read(params, model, provider, reader)?;
+        return Ok(Access {
+            endpoint: Some(access.endpoint),
+            credential: access.credential,
+            google: None,
+            signing: access.signing,
+        });
+    }
+    let vertex = vertex::read(params, provider, model, reader)?;
+    let own_base = vertex.as_ref().map(Vertex::base);
+    let (endpoint, mut credential) = credential::read(params, provider, own_base, reader)?;
+    let endpoint = match &vertex {
+        Some(vertex) => endpoint.map(|endpoint| vertex.placed(endpoint, params, reader)),
+        None => endpoint,
+    };
+    let google = vertex.and_then(|vertex| vertex.paying(&mut credential, params, reader));
+    Ok(Access {
+        endpoint,
+        credential,
+        google,
+        signing: None,
     })
 }
 

@@ -1,5 +1,6 @@
 //! From the tree to the [`Config`]: who reads which section, in which order.
 
+mod aws;
 mod credential;
 mod deployment;
 mod fallbacks;

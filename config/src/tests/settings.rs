@@ -283,7 +283,7 @@ fn a_provider_s_differences_count_under_the_openai_prefix_too() {
 #[test]
 fn a_known_provider_that_is_not_served_loads() {
     let config = loaded(
-        "model_list:\n  - model_name: b\n    litellm_params:\n      model: bedrock/anthropic.claude-3\n      \
+        "model_list:\n  - model_name: b\n    litellm_params:\n      model: sagemaker/anthropic.claude-3\n      \
          aws_region_name: eu-west-1\n      aws_secret_access_key: s\n",
     );
     let deployment = &config.deployments[0];

@@ -13,6 +13,8 @@ mod tools;
 
 use dragoman_proto::{ApiError, Operation, UpstreamConfig};
 
+pub(crate) use thinking::{effort, version};
+
 use crate::{
     failure::{Failure, ProviderError},
     meter::Meter,

@@ -138,7 +138,7 @@ pub(super) struct ToolChoice<'a> {
 /// `thinking`.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Thinking<'a> {
+pub(crate) enum Thinking<'a> {
     Raw(&'a RawValue),
     Typed(TypedThinking),
 }
@@ -146,15 +146,15 @@ pub(super) enum Thinking<'a> {
 /// `thinking` that we write.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum TypedThinking {
+pub(crate) enum TypedThinking {
     Enabled { budget_tokens: u64 },
     Adaptive,
 }
 
 /// `output_config`.
 #[derive(Debug, Serialize)]
-pub(super) struct OutputConfig<'a> {
-    pub(super) effort: &'a str,
+pub(crate) struct OutputConfig<'a> {
+    pub(crate) effort: &'a str,
 }
 
 /// `metadata`.

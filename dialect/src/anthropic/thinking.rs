@@ -7,13 +7,13 @@ const MIN_BUDGET: u64 = 1024;
 
 /// What an effort becomes.
 #[derive(Debug, Default)]
-pub(super) struct Effort<'a> {
-    pub(super) thinking: Option<Thinking<'a>>,
-    pub(super) output_config: Option<OutputConfig<'a>>,
+pub(crate) struct Effort<'a> {
+    pub(crate) thinking: Option<Thinking<'a>>,
+    pub(crate) output_config: Option<OutputConfig<'a>>,
     /// The `max_tokens` that holds thinking and answer.
-    pub(super) max_tokens: u64,
+    pub(crate) max_tokens: u64,
     /// There is no room to think under the output cap.
-    pub(super) squeezed: bool,
+    pub(crate) squeezed: bool,
 }
 
 /// An effort for `model`, whose answer may have `max_tokens`, in all at most `cap`.
@@ -22,7 +22,7 @@ pub(super) struct Effort<'a> {
 /// 4.6 on they think as much as they find right, and the effort is a hint
 /// (<https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking>). `None` for an effort
 /// that is not known.
-pub(super) fn effort<'a>(
+pub(crate) fn effort<'a>(
     effort: &str,
     model: &str,
     max_tokens: u64,
@@ -71,7 +71,7 @@ pub(super) fn effort<'a>(
 }
 
 /// The version in a model's name: `claude-opus-4-5-20251101` is 4.5. Dates are no versions.
-pub(super) fn version(model: &str) -> Option<(u64, u64)> {
+pub(crate) fn version(model: &str) -> Option<(u64, u64)> {
     let name = model.get(model.find("claude")?..)?;
     let mut numbers = name
         .split(['-', '.', '@', ':'])

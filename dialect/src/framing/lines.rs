@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, ops::ControlFlow};
 
-use super::{Event, MAX_EVENT, TooLong};
+use super::{Event, FramingError, MAX_EVENT};
 
 /// Cuts bytes into lines. What arrives whole is not copied; only the rest of a chunk is kept.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ impl LineFramer {
         &mut self,
         mut chunk: &[u8],
         mut on_event: impl FnMut(&Event<'_>) -> ControlFlow<B>,
-    ) -> Result<ControlFlow<B>, TooLong> {
+    ) -> Result<ControlFlow<B>, FramingError> {
         while let Some(end) = memchr::memchr(b'\n', chunk) {
             let (line, rest) = chunk.split_at(end);
             chunk = rest.get(1..).unwrap_or_default();
@@ -33,7 +33,7 @@ impl LineFramer {
         }
         self.buffer.extend_from_slice(chunk);
         if self.buffer.len() > MAX_EVENT {
-            return Err(TooLong);
+            return Err(FramingError::TooLong);
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -56,6 +56,7 @@ fn emit<B>(line: &[u8], on_event: &mut impl FnMut(&Event<'_>) -> ControlFlow<B>)
     }
     on_event(&Event {
         name: None,
+        is_error: false,
         data: Cow::Borrowed(line),
     })
 }

@@ -1,11 +1,13 @@
 //! The byte layer: encodings undone, bytes cut into events. It knows nothing of what events mean.
 
+mod aws;
 mod inflate;
 mod lines;
 mod sse;
 
 use std::ops::ControlFlow;
 
+pub(crate) use aws::AwsFramer;
 pub(crate) use inflate::Inflate;
 pub(crate) use lines::LineFramer;
 pub(crate) use sse::{Event, SseFramer};
@@ -13,9 +15,24 @@ pub(crate) use sse::{Event, SseFramer};
 /// The largest event.
 const MAX_EVENT: usize = 8 * 1024 * 1024;
 
-/// An event is larger than the cap.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooLong;
+/// Bytes that cannot be cut into events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FramingError {
+    /// An event is larger than the cap.
+    TooLong,
+    /// A checksum or a length does not fit.
+    Corrupt,
+}
+
+impl FramingError {
+    /// For people.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooLong => "an event of the stream is larger than 8 MiB",
+            Self::Corrupt => "an event of the stream is corrupt",
+        }
+    }
+}
 
 /// How a provider's stream is cut into events.
 #[derive(Debug)]
@@ -24,6 +41,8 @@ pub(crate) enum Framer {
     Sse(SseFramer),
     /// JSON texts, one a line.
     Lines(LineFramer),
+    /// AWS's binary messages.
+    Aws(AwsFramer),
 }
 
 impl Default for Framer {
@@ -38,10 +57,11 @@ impl Framer {
         &mut self,
         chunk: &[u8],
         on_event: impl FnMut(&Event<'_>) -> ControlFlow<B>,
-    ) -> Result<ControlFlow<B>, TooLong> {
+    ) -> Result<ControlFlow<B>, FramingError> {
         match self {
             Self::Sse(framer) => framer.feed(chunk, on_event),
             Self::Lines(framer) => framer.feed(chunk, on_event),
+            Self::Aws(framer) => framer.feed(chunk, on_event),
         }
     }
 
@@ -53,6 +73,8 @@ impl Framer {
         match self {
             Self::Sse(framer) => framer.finish(on_event),
             Self::Lines(framer) => framer.finish(on_event),
+            // A message is whole or it is none.
+            Self::Aws(_) => ControlFlow::Continue(()),
         }
     }
 }

@@ -5,15 +5,17 @@ use std::{borrow::Cow, ops::ControlFlow};
 
 use memchr::memchr2;
 
-use super::{MAX_EVENT, TooLong};
+use super::{FramingError, MAX_EVENT};
 
 /// One event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Event<'a> {
-    /// The value of `event:`.
+    /// The value of `event:`, or what else the framing has for a name.
     pub(crate) name: Option<&'a [u8]>,
-    /// The values of `data:`, joined by line feeds.
+    /// The values of `data:`, joined by line feeds; or the payload.
     pub(crate) data: Cow<'a, [u8]>,
+    /// Whether the framing itself calls it an error.
+    pub(crate) is_error: bool,
 }
 
 /// Cuts bytes into events. What arrives whole is not copied; only the rest of a chunk is kept.
@@ -41,7 +43,7 @@ impl SseFramer {
         &mut self,
         chunk: &[u8],
         mut on_event: impl FnMut(&Event<'_>) -> ControlFlow<B>,
-    ) -> Result<ControlFlow<B>, TooLong> {
+    ) -> Result<ControlFlow<B>, FramingError> {
         let mut buffer = std::mem::take(&mut self.buffer);
         if buffer.is_empty() {
             let (used, flow) = self.scan(chunk, &mut on_event);
@@ -57,9 +59,9 @@ impl SseFramer {
         }
     }
 
-    fn check<B>(&self, flow: ControlFlow<B>) -> Result<ControlFlow<B>, TooLong> {
+    fn check<B>(&self, flow: ControlFlow<B>) -> Result<ControlFlow<B>, FramingError> {
         if flow.is_continue() && self.buffer.len() > MAX_EVENT {
-            return Err(TooLong);
+            return Err(FramingError::TooLong);
         }
         Ok(flow)
     }
@@ -170,7 +172,11 @@ fn parse(block: &[u8]) -> Option<Event<'_>> {
             _ => {}
         }
     }
-    Some(Event { name, data: data? })
+    Some(Event {
+        name,
+        data: data?,
+        is_error: false,
+    })
 }
 
 #[cfg(test)]

@@ -195,6 +195,10 @@ pub(crate) struct ResponseFormat<'a> {
 #[derive(Debug, Deserialize)]
 pub(crate) struct JsonSchema<'a> {
     #[serde(borrow, default)]
+    pub(crate) name: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(crate) strict: Option<bool>,
+    #[serde(borrow, default)]
     pub(crate) description: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(crate) schema: Option<&'a RawValue>,

@@ -7,7 +7,7 @@ use dragoman_proto::ClientDialect;
 use crate::support::{DIALECTS, JSON, answer, chat, context, fixtures, pretty};
 
 /// Deployments whose requests stand side by side in one snapshot, and what its name begins with.
-const GROUPS: [(&str, &[&str]); 6] = [
+const GROUPS: [(&str, &[&str]); 7] = [
     (
         "request",
         &[
@@ -23,6 +23,10 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("request__gemini", &["gemini", "gemini-2", "gemini-3"]),
     ("request__vertex_ai", &["vertex-gemini", "vertex-claude"]),
     ("request__cohere", &["cohere"]),
+    (
+        "request__bedrock",
+        &["bedrock", "bedrock-new", "bedrock-nova", "bedrock-llama"],
+    ),
 ];
 
 #[test]

@@ -1,7 +1,9 @@
 //! The crate through its public interface: golden files, streams at every split, bad output,
 //! properties.
 
+mod aws;
 mod bad_output;
+mod bedrock;
 mod clients;
 mod completions;
 mod edge;

@@ -193,7 +193,7 @@ proptest! {
         for target in DIALECTS {
             for extra in ["", r#","stream":true"#] {
                 let head = ResponseHead {
-                    status, content_type: Some(kind), content_encoding: encoding, retry_after: None,
+                    status, content_type: Some(kind), content_encoding: encoding, ..ResponseHead::default()
                 };
                 feed(target, extra, &head, &[&body]);
             }
@@ -213,7 +213,7 @@ proptest! {
         let whole = Value::from(events).to_string();
         for target in DIALECTS {
             let head = |kind| ResponseHead {
-                status: 200, content_type: Some(kind), content_encoding: None, retry_after: None,
+                status: 200, content_type: Some(kind), ..ResponseHead::default()
             };
             feed(target, r#","stream":true"#, &head(SSE), &[stream.as_bytes()]);
             feed(target, r#","stream":true"#, &head(NDJSON), &[lines.as_bytes()]);
@@ -233,8 +233,7 @@ proptest! {
         let at = at.index(stream.len());
         stream[at] = byte;
         let head = ResponseHead {
-            status: 200, content_type: Some(stream_type(target)), content_encoding: None,
-            retry_after: None,
+            status: 200, content_type: Some(stream_type(target)), ..ResponseHead::default()
         };
         feed(target, r#","stream":true"#, &head, &[&stream]);
     }

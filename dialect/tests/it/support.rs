@@ -8,19 +8,30 @@ use dragoman_dialect::{
 };
 use dragoman_proto::{Admission, ApiError, Dialect, Operation, Quirks, UpstreamConfig};
 
+use crate::aws;
+
 pub(crate) const SSE: &str = "text/event-stream; charset=utf-8";
 pub(crate) const JSON: &str = "application/json";
+pub(crate) const AWS: &str = "application/vnd.amazon.eventstream";
 pub(crate) const NDJSON: &str = "application/x-ndjson";
 /// Where a project's models are on Vertex AI.
 const VERTEX: &str = "/v1/projects/p/locations/europe-west1";
 /// The dialects that answers and streams come in; each has folders of fixtures.
-pub(crate) const DIALECTS: [&str; 6] =
-    ["openai", "anthropic", "ollama", "azure", "cohere", "gemini"];
+pub(crate) const DIALECTS: [&str; 7] = [
+    "openai",
+    "anthropic",
+    "ollama",
+    "azure",
+    "cohere",
+    "gemini",
+    "bedrock",
+];
 
 /// The content type of a dialect's streams.
 pub(crate) fn stream_type(dialect: &str) -> &'static str {
     match dialect {
         "ollama" => NDJSON,
+        "bedrock" => AWS,
         _ => SSE,
     }
 }
@@ -49,6 +60,22 @@ pub(crate) fn deployment(name: &str) -> UpstreamConfig {
             VERTEX,
         ),
         "vertex-claude" => (Dialect::VertexAi, "claude-sonnet-4@20250514", VERTEX),
+        "bedrock" => (
+            Dialect::Bedrock,
+            "us.anthropic.claude-sonnet-4-20250514-v1:0",
+            "",
+        ),
+        "bedrock-new" => (
+            Dialect::Bedrock,
+            "converse/global.anthropic.claude-opus-4-6-v1:0",
+            "/proxy",
+        ),
+        "bedrock-nova" => (Dialect::Bedrock, "us.amazon.nova-2-lite-v1:0", ""),
+        "bedrock-llama" => (
+            Dialect::Bedrock,
+            "us-east-1/meta.llama3-3-70b-instruct-v1:0",
+            "",
+        ),
         other => unreachable!("no deployment {other}"),
     };
     let quirks = if name == "groq" {
@@ -127,7 +154,16 @@ pub(crate) fn fixtures(folder: &str) -> Vec<(String, Vec<u8>)> {
         .filter(|path| path.is_file())
         .map(|path| {
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-            (name, fs::read(path).unwrap())
+            let content = fs::read(&path).unwrap();
+            let is_binary = path.extension().is_some_and(|kind| kind == "aws");
+            (
+                name,
+                if is_binary {
+                    aws::encode(&content)
+                } else {
+                    content
+                },
+            )
         })
         .collect();
     found.sort();
@@ -174,8 +210,7 @@ pub(crate) fn head(status: u16, content_type: &str) -> ResponseHead<'_> {
     ResponseHead {
         status,
         content_type: Some(content_type),
-        content_encoding: None,
-        retry_after: None,
+        ..ResponseHead::default()
     }
 }
 

@@ -8,8 +8,13 @@ use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 use envoy_types::pb::envoy::config::core::v3::transport_socket;
 use envoy_types::pb::envoy::config::route::v3::{RouteConfiguration, route::Action};
 
+use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
+
 use super::*;
-use crate::{Address, Credential, Endpoint, FilterModule, Listeners, Services, Upstream};
+use crate::{
+    Address, Credential, Endpoint, FilterModule, Listeners, Services, Signing, SigningKeys,
+    Upstream,
+};
 
 const KEY: &str = "Bearer sk-of-the-provider";
 
@@ -36,6 +41,7 @@ fn upstream(deployment: &str, tls: bool, host: &str) -> Upstream {
             header: "authorization".into(),
             value: KEY.into(),
         }),
+        signing: None,
         timeout: None,
     }
 }
@@ -87,6 +93,45 @@ fn a_provider_s_key_is_in_secrets_alone() {
             .any(|r| contains(r, "sk-of-the-provider"));
         assert_eq!(with_key, kind == ResourceType::Secret, "{kind:?}");
     }
+}
+
+#[test]
+fn requests_to_aws_are_signed_by_the_last_filter_before_the_provider() {
+    let signed = Upstream {
+        credential: None,
+        signing: Some(Signing {
+            service: "bedrock",
+            region: "eu-west-1".into(),
+            keys: Some(SigningKeys {
+                access_key_id: "AKIA".into(),
+                secret_access_key: "the-secret".into(),
+                session_token: String::new(),
+            }),
+        }),
+        ..upstream("a", true, "api.test")
+    };
+    assert!(!format!("{signed:?}").contains("the-secret"));
+    let snapshot = Snapshot::build(&topology(vec![signed]));
+    let cluster = cluster(&snapshot, "dragoman/a");
+    let options = cluster
+        .typed_extension_protocol_options
+        .values()
+        .next()
+        .unwrap();
+    let options = HttpProtocolOptions::decode(options.value.as_slice()).unwrap();
+    let names: Vec<_> = options
+        .http_filters
+        .iter()
+        .map(|filter| &*filter.name)
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "envoy.filters.http.wasm",
+            "envoy.filters.http.aws_request_signing",
+            "envoy.filters.http.upstream_codec"
+        ]
+    );
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Session {
         subscription.names = names;
         let word = match request.error_detail {
             _ if is_first => Word::Nothing,
-            Some(error) => Word::Nack(kind, error.message),
+            Some(error) => Word::Nack(kind, without_contents(error.message)),
             None => Word::Ack(kind),
         };
         let response = if wants_more {
@@ -112,6 +112,16 @@ impl Session {
         };
         subscription.sent = Some(Sent { version, nonce });
         Some(response)
+    }
+}
+
+/// A reason for people: where a message breaks a rule, Envoy shows all that is in it, and a key for
+/// AWS may be among that.
+fn without_contents(reason: String) -> String {
+    const RULE: &str = "Proto constraint validation failed";
+    match reason.find(RULE).and_then(|at| reason.get(at..)) {
+        Some(rule) => rule.to_owned(),
+        None => reason,
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::stack::MASTER_KEY;
-use crate::provider::ScriptedProvider;
+use crate::provider::{AWS_KEY, ScriptedProvider};
 
 /// A LiteLLM configuration. It becomes JSON, which is YAML.
 #[derive(Debug, Clone)]
@@ -85,6 +85,7 @@ impl Config {
             "gemini" => self.gemini(alias, provider, model),
             "ollama" => self.ollama(alias, provider, model),
             "cohere" => self.cohere(alias, provider, model),
+            "bedrock" => self.bedrock(alias, provider, model),
             other => panic!("nobody speaks {other}"),
         }
     }
@@ -112,6 +113,21 @@ impl Config {
                 "api_base": provider.root(),
                 "vertex_location": "europe-west1",
                 "vertex_credentials": provider.service_account().to_string(),
+            }),
+        )
+    }
+
+    /// The same on the provider's Bedrock, in the region `eu-central-1`. Its key is [`AWS_KEY`].
+    #[must_use]
+    pub fn bedrock(self, alias: &str, provider: &ScriptedProvider, model: &str) -> Self {
+        self.deployment(
+            alias,
+            json!({
+                "model": format!("bedrock/{model}"),
+                "aws_bedrock_runtime_endpoint": provider.root(),
+                "aws_region_name": "eu-central-1",
+                "aws_access_key_id": AWS_KEY.id,
+                "aws_secret_access_key": AWS_KEY.secret,
             }),
         )
     }

@@ -1,5 +1,5 @@
 //! One process that plays several providers: the APIs of OpenAI, Azure, Anthropic, Gemini, Vertex AI,
-//! Ollama and Cohere, on one address.
+//! Ollama, Cohere and Bedrock, on one address.
 //!
 //! It checks what it is sent as strictly as the real ones do, answers deterministically, counts
 //! tokens by a simple rule (see [`count`]), keeps its own ledger, records every request with all
@@ -9,6 +9,7 @@
 
 mod anthropic;
 mod azure;
+mod bedrock;
 mod behaviour;
 mod check;
 mod cohere;
@@ -28,6 +29,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinHandle};
 
+pub use bedrock::{AWS_KEY, AWS_SESSION_KEY, AwsKey};
 pub use behaviour::{Behaviour, BehaviourError, Break, Fault, Form, Gzip, Point};
 pub use state::{RecordedRequest, UsageRow};
 pub use turn::count;
@@ -125,7 +127,8 @@ impl ScriptedProvider {
         self.state.tokens.count()
     }
 
-    /// Base URL of its other APIs (Azure's, Ollama's, Cohere's, Vertex AI's), which begin at the root.
+    /// Base URL of its other APIs (Azure's, Ollama's, Cohere's, Vertex AI's, Bedrock's), which begin at
+    /// the root.
     pub fn root(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -1,5 +1,7 @@
 //! From an answer and a behaviour to the bytes that are written, and when: pure.
 
+mod message;
+
 use std::{io::Write, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -9,6 +11,7 @@ use super::behaviour::{Behaviour, Break, Fault, Form, Gzip, Point};
 
 const EVENTS: &str = "text/event-stream; charset=utf-8";
 const LINES: &str = "application/x-ndjson";
+const MESSAGES: &str = "application/vnd.amazon.eventstream";
 
 /// A provider's answer, as if nothing went wrong.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(crate) enum Body {
     },
     /// The data of events, one a line (NDJSON).
     Lines { events: Vec<Event>, error: Event },
+    /// AWS's binary messages.
+    Messages { events: Vec<Event>, error: Event },
 }
 
 /// A server-sent event.
@@ -114,6 +119,14 @@ impl Answer {
         }
     }
 
+    pub(crate) fn messages(events: Vec<Event>, error: Event) -> Self {
+        Self {
+            status: 200,
+            headers: Vec::new(),
+            body: Body::Messages { events, error },
+        }
+    }
+
     #[must_use]
     pub(crate) fn header(mut self, name: &'static str, value: impl std::fmt::Display) -> Self {
         self.headers.push((name, value.to_string()));
@@ -180,8 +193,12 @@ pub(crate) fn script(answer: Answer, behaviour: &Behaviour) -> Script {
             let (pieces, cut) = event_pieces(events, error, behaviour, Format::Lines);
             (LINES, pieces, cut)
         }
+        Body::Messages { events, error } => {
+            let (pieces, cut) = event_pieces(events, error, behaviour, Format::Messages);
+            (MESSAGES, pieces, cut)
+        }
     };
-    let streamed = content_type == EVENTS || content_type == LINES;
+    let streamed = [EVENTS, LINES, MESSAGES].contains(&content_type);
     let (pieces, total) = encode(pieces, form);
     let framing = Framing::choose(streamed, total, behaviour);
     let head = head(answer.status, content_type, &answer.headers, &framing, form);
@@ -228,6 +245,7 @@ fn whole_pieces(bytes: Bytes, behaviour: &Behaviour) -> (Vec<Bytes>, Option<Brea
 enum Format {
     Events,
     Lines,
+    Messages,
 }
 
 /// The events as bytes, as many as are sent; and how the stream breaks off, if it does.
@@ -259,9 +277,16 @@ fn event_pieces(
     let count = events.len();
     for (index, event) in events.iter().enumerate() {
         let open = form.open_end && index + 1 == count;
-        if format == Format::Lines {
-            pieces.push(line(event, form, open));
-            continue;
+        match format {
+            Format::Events => {}
+            Format::Lines => {
+                pieces.push(line(event, form, open));
+                continue;
+            }
+            Format::Messages => {
+                pieces.push(message::encode(event));
+                continue;
+            }
         }
         pieces.push(wire(event, form, open));
         if form.pings {

@@ -5,7 +5,7 @@ use std::{io, sync::Arc};
 use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{
-    Mode, anthropic, azure,
+    Mode, anthropic, azure, bedrock,
     behaviour::Behaviour,
     cohere,
     connection::{Connection, Request},
@@ -25,6 +25,7 @@ pub(crate) enum Vendor {
     VertexAi,
     Ollama,
     Cohere,
+    Bedrock,
 }
 
 impl Vendor {
@@ -39,6 +40,8 @@ impl Vendor {
             Self::Ollama
         } else if cohere::speaks(path) {
             Self::Cohere
+        } else if bedrock::serves(path) {
+            Self::Bedrock
         } else if azure::serves(path) {
             Self::Azure
         } else {
@@ -137,6 +140,7 @@ fn respond(request: &Request, state: &State) -> (u64, Script) {
         .and_then(|model| model.as_str().map(str::to_owned))
         .or_else(|| gemini::model(request))
         .or_else(|| vertex::model(request))
+        .or_else(|| bedrock::model(request))
         .or_else(|| openai::multipart_model(request));
     let number = state.receive(request, model.as_deref());
     let vendor = Vendor::of(&request.path);
@@ -183,6 +187,7 @@ impl Vendor {
             Self::VertexAi => vertex::answer(call),
             Self::Ollama => ollama::answer(call),
             Self::Cohere => cohere::answer(call),
+            Self::Bedrock => bedrock::answer(call),
         }
     }
 
@@ -193,6 +198,7 @@ impl Vendor {
             Self::Gemini | Self::VertexAi => gemini::error(status, message),
             Self::Ollama => ollama::error(status, message),
             Self::Cohere => cohere::error(status, message),
+            Self::Bedrock => bedrock::error(status, "ValidationException", message),
         }
     }
 
@@ -211,6 +217,7 @@ impl Vendor {
                     Self::VertexAi => vertex::failure_at(&call.request.path, *status),
                     Self::Ollama => ollama::failure(*status),
                     Self::Cohere => cohere::failure(*status),
+                    Self::Bedrock => bedrock::failure(*status),
                 };
                 if let Some(seconds) = retry_after {
                     answer = answer.header("retry-after", seconds);
@@ -223,6 +230,7 @@ impl Vendor {
                 Self::Gemini | Self::VertexAi => gemini::context_length(),
                 Self::Ollama => ollama::context_length(),
                 Self::Cohere => cohere::context_length(),
+                Self::Bedrock => bedrock::context_length(),
             }),
             Fault::ContentPolicy => Some(match self {
                 Self::OpenAi | Self::Azure => openai::content_policy(),
@@ -230,6 +238,7 @@ impl Vendor {
                 Self::Gemini | Self::VertexAi => gemini::content_policy(call),
                 Self::Ollama => ollama::content_policy(),
                 Self::Cohere => cohere::content_policy(call),
+                Self::Bedrock => bedrock::content_policy(),
             }),
             Fault::Html => Some(Answer::whole(
                 200,

@@ -57,7 +57,7 @@ fn an_event_over_the_cap_is_refused() {
     for _ in 0..9 {
         last = framer.feed(&chunk, |_| ControlFlow::<()>::Continue(()));
     }
-    assert_eq!(last, Err(TooLong));
+    assert_eq!(last, Err(FramingError::TooLong));
 }
 
 #[test]

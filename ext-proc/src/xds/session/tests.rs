@@ -98,6 +98,22 @@ fn what_envoy_refused_is_not_offered_again() {
 }
 
 #[test]
+fn a_refusal_s_reason_does_not_show_what_was_refused() {
+    let (mut session, nonce) = with_listeners(&snapshot(""));
+    let reason = "secret: \"s3cret\"\n: Proto constraint validation failed (X.Y: too short)";
+    let nack = DiscoveryRequest {
+        error_detail: Some(Status {
+            message: reason.into(),
+            ..Status::default()
+        }),
+        ..request(ResourceType::Listener, &[], &nonce)
+    };
+    let (word, _) = session.receive(nack, &snapshot(""));
+    let told = "Proto constraint validation failed (X.Y: too short)";
+    assert_eq!(word, Word::Nack(ResourceType::Listener, told.into()));
+}
+
+#[test]
 fn an_answer_to_something_older_is_passed_over() {
     let (mut session, _) = with_listeners(&snapshot(""));
     let stale = request(ResourceType::Listener, &[], "0");

@@ -1,0 +1,349 @@
+//! Messages of the hub as Converse's: roles merged, parts as blocks, results beside their calls.
+
+use std::borrow::Cow;
+
+use dragoman_proto::ApiError;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    media,
+    model::Family,
+    schema::{Block, CachePoint, OutputMessage, Reasoning, SystemBlock, ToolResult, ToolUse},
+};
+use crate::{
+    hub::{self, Content, InputMessage, Part},
+    json,
+};
+
+/// Says where a system message in the middle of a conversation comes from: most models have no place
+/// for it, and moving it to the top would change what it refers to.
+const SYSTEM_LABEL: &str = r#""[System message]""#;
+/// The longest id of a call.
+const MAX_ID: usize = 64;
+
+/// A conversation in Converse's form.
+#[derive(Debug, Default)]
+pub(super) struct Conversation<'a> {
+    pub(super) system: Vec<SystemBlock<'a>>,
+    pub(super) messages: Vec<OutputMessage<'a>>,
+    /// Whether it has calls or results of tools.
+    pub(super) uses_tools: bool,
+    /// Whether there was reasoning that the model cannot be given back.
+    pub(super) lost_reasoning: bool,
+    /// Whether thinking with a signature is the model's own.
+    takes_reasoning: bool,
+    documents: usize,
+}
+
+/// A thinking block as clients send it back.
+#[derive(Deserialize)]
+struct ThinkingIn<'a> {
+    #[serde(borrow, default)]
+    thinking: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    signature: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct CacheControl<'a> {
+    #[serde(borrow, default)]
+    ttl: Option<Cow<'a, str>>,
+}
+
+impl<'a> Conversation<'a> {
+    /// An empty one, for a model of `family`.
+    pub(super) fn of(family: Family) -> Self {
+        Self {
+            takes_reasoning: matches!(family, Family::Claude(_)),
+            ..Self::default()
+        }
+    }
+
+    /// Adds the message with this `index` in the request.
+    pub(super) fn add(&mut self, index: usize, message: InputMessage<'a>) -> Result<(), ApiError> {
+        let place = format!("messages[{index}].content");
+        match &*message.role {
+            "system" | "developer" if self.messages.is_empty() => {
+                let blocks = self.blocks(message.content, message.cache_control, &place)?;
+                for block in blocks {
+                    self.system.push(match block {
+                        Block::Text(text) => SystemBlock::Text(text),
+                        Block::CachePoint(point) => SystemBlock::CachePoint(point),
+                        _ => {
+                            let error = format!("{place} must be text: it is a system message");
+                            return Err(ApiError::invalid(error).param(place));
+                        }
+                    });
+                }
+            }
+            "system" | "developer" => {
+                let blocks = self.blocks(message.content, message.cache_control, &place)?;
+                if !blocks.is_empty() {
+                    let label = serde_json::from_str(SYSTEM_LABEL).ok().map(text_block);
+                    self.push("user", label.into_iter().chain(blocks).collect());
+                }
+            }
+            "user" => {
+                let blocks = self.blocks(message.content, message.cache_control, &place)?;
+                self.push("user", blocks);
+            }
+            "assistant" => self.assistant(index, message, &place)?,
+            "tool" => self.tool_result(index, message, &place)?,
+            role => {
+                let error =
+                    format!("messages[{index}].role is {role:?}, which Bedrock does not have");
+                return Err(ApiError::invalid(error).param(format!("messages[{index}].role")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends blocks, to the last message if it has the same role.
+    fn push(&mut self, role: &'static str, blocks: Vec<Block<'a>>) {
+        if blocks.is_empty() {
+            return;
+        }
+        match self.messages.last_mut() {
+            Some(last) if last.role == role => last.content.extend(blocks),
+            _ => self.messages.push(OutputMessage {
+                role,
+                content: blocks,
+            }),
+        }
+    }
+
+    fn assistant(
+        &mut self,
+        index: usize,
+        message: InputMessage<'a>,
+        place: &str,
+    ) -> Result<(), ApiError> {
+        if message.function_call.is_some_and(|raw| raw.get() != "null") {
+            let place = format!("messages[{index}].function_call");
+            let error = format!("{place} is not supported: use tool_calls");
+            return Err(ApiError::invalid(error).param(place));
+        }
+        let mut blocks = self.reasoning(&message);
+        blocks.extend(self.blocks(message.content, None, place)?);
+        let refusal = message.refusal.filter(|raw| !json::is_blank(raw));
+        blocks.extend(refusal.map(text_block));
+        for (position, call) in message.tool_calls.into_iter().flatten().enumerate() {
+            let at = format!("messages[{index}].tool_calls[{position}]");
+            let Some(function) = call.function else {
+                let error = format!("{at} is not a call of a function");
+                return Err(ApiError::invalid(error).param(at));
+            };
+            self.uses_tools = true;
+            blocks.push(Block::ToolUse(ToolUse {
+                input: hub::arguments(function.arguments, &at)?,
+                tool_use_id: call_id(call.id),
+                name: function.name,
+            }));
+        }
+        if !blocks.is_empty() {
+            blocks.extend(cache_point(message.cache_control));
+        }
+        self.push("assistant", blocks);
+        Ok(())
+    }
+
+    /// The thinking that the model signed; other thinking it cannot be given back.
+    fn reasoning(&mut self, message: &InputMessage<'a>) -> Vec<Block<'a>> {
+        let sent = message.thinking_blocks.as_deref().unwrap_or_default();
+        let blocks: Vec<_> = sent
+            .iter()
+            .filter(|_| self.takes_reasoning)
+            .filter_map(|raw| serde_json::from_str::<ThinkingIn<'a>>(raw.get()).ok())
+            .filter_map(
+                |block| match (block.thinking, block.signature, block.data) {
+                    (Some(text), Some(signature), _) => {
+                        Some(Reasoning::ReasoningText { text, signature })
+                    }
+                    (None, _, Some(data)) => Some(Reasoning::RedactedContent(data)),
+                    _ => None,
+                },
+            )
+            .map(Block::ReasoningContent)
+            .collect();
+        let has_words = message
+            .reasoning_content
+            .is_some_and(|raw| !json::inner(raw).is_empty());
+        self.lost_reasoning |= blocks.len() < sent.len() || has_words && sent.is_empty();
+        blocks
+    }
+
+    /// Results go first in the user's turn: Converse wants them right after their calls.
+    fn tool_result(
+        &mut self,
+        index: usize,
+        message: InputMessage<'a>,
+        place: &str,
+    ) -> Result<(), ApiError> {
+        let mut content = self.blocks(message.content, None, place)?;
+        // A part of a result cannot end what is cached; the result can.
+        let mut point = cache_point(message.cache_control);
+        content.retain_mut(|block| match block {
+            Block::CachePoint(inner) => {
+                let ttl = inner.ttl.take();
+                point.get_or_insert(Block::CachePoint(default_point(ttl)));
+                false
+            }
+            _ => true,
+        });
+        let Some(id) = message.tool_call_id else {
+            let place = format!("messages[{index}].tool_call_id");
+            return Err(ApiError::invalid(format!("{place} is missing")).param(place));
+        };
+        self.uses_tools = true;
+        let result = Block::ToolResult(ToolResult {
+            tool_use_id: call_id(id),
+            content,
+        });
+        let blocks = std::iter::once(result).chain(point);
+        match self.messages.last_mut() {
+            Some(last) if last.role == "user" => {
+                let is_result = |block: &&Block<'_>| {
+                    matches!(block, Block::ToolResult(_) | Block::CachePoint(_))
+                };
+                let at = last.content.iter().take_while(is_result).count();
+                last.content.splice(at..at, blocks);
+            }
+            _ => self.push("user", blocks.collect()),
+        }
+        Ok(())
+    }
+
+    /// A message's content as blocks. Bedrock refuses text without a visible character, so such text
+    /// is left out.
+    fn blocks(
+        &mut self,
+        content: Option<&'a RawValue>,
+        cache_control: Option<&'a RawValue>,
+        place: &str,
+    ) -> Result<Vec<Block<'a>>, ApiError> {
+        let mut blocks = Vec::new();
+        match hub::content(content, place)? {
+            Content::Nothing => {}
+            Content::Text(text) if json::is_blank(text) => {}
+            Content::Text(text) => blocks.push(text_block(text)),
+            Content::Parts(parts) => {
+                for (at, part) in parts.into_iter().enumerate() {
+                    let point = cache_point(part.cache_control);
+                    if let Some(block) = self.part(part, &format!("{place}[{at}]"))? {
+                        blocks.push(block);
+                        blocks.extend(point);
+                    }
+                }
+            }
+        }
+        if blocks
+            .last()
+            .is_some_and(|last| !matches!(last, Block::CachePoint(_)))
+        {
+            blocks.extend(cache_point(cache_control));
+        }
+        Ok(blocks)
+    }
+
+    fn part(&mut self, part: Part<'a>, place: &str) -> Result<Option<Block<'a>>, ApiError> {
+        let missing =
+            |what: &str| ApiError::invalid(format!("{place}.{what} is missing")).param(place);
+        match &*part.r#type {
+            "text" | "refusal" => Ok(part
+                .text
+                .or(part.refusal)
+                .filter(|text| !json::is_blank(text))
+                .map(text_block)),
+            "image_url" => {
+                let url = part.image().ok_or_else(|| missing("image_url.url"))?;
+                media::image(&url, place).map(Some)
+            }
+            "file" => {
+                let file = part.file.ok_or_else(|| missing("file"))?;
+                self.documents += 1;
+                media::document(&file, self.documents - 1, place).map(Some)
+            }
+            "input_audio" => {
+                let audio = part.input_audio.ok_or_else(|| missing("input_audio"))?;
+                media::audio(audio, place).map(Some)
+            }
+            kind => Err(ApiError::invalid(format!(
+                "{place} is of type {kind:?}, which this provider does not take"
+            ))
+            .param(place)),
+        }
+    }
+}
+
+/// A block of text.
+pub(super) fn text_block(text: &RawValue) -> Block<'_> {
+    Block::Text(Cow::Borrowed(text))
+}
+
+/// What `cache_control` becomes: a point behind that which is cached.
+fn cache_point(cache_control: Option<&RawValue>) -> Option<Block<'_>> {
+    point(cache_control).map(Block::CachePoint)
+}
+
+/// The same, for what is no message.
+pub(super) fn point(cache_control: Option<&RawValue>) -> Option<CachePoint<'_>> {
+    let raw = cache_control.filter(|raw| raw.get() != "null")?;
+    let control: Option<CacheControl<'_>> = serde_json::from_str(raw.get()).ok();
+    let ttl = control.and_then(|control| control.ttl);
+    Some(default_point(
+        ttl.filter(|ttl| matches!(&**ttl, "5m" | "1h")),
+    ))
+}
+
+const fn default_point(ttl: Option<Cow<'_, str>>) -> CachePoint<'_> {
+    CachePoint {
+        r#type: "default",
+        ttl,
+    }
+}
+
+/// A call's id as Bedrock takes it; other providers' may be longer, or have other characters. Equal
+/// ids stay equal, and different ones different.
+fn call_id(id: Cow<'_, str>) -> Cow<'_, str> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
+    if !id.is_empty() && id.len() <= MAX_ID && id.chars().all(fits) {
+        return id;
+    }
+    const HASH: usize = 17;
+    let mut kept: String = id
+        .chars()
+        .take(MAX_ID - HASH)
+        .map(|c| if fits(c) { c } else { '_' })
+        .collect();
+    // FNV-1a: it has to tell ids of one conversation apart, nothing more.
+    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    kept.push_str(&format!("_{hash:016x}"));
+    Cow::Owned(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_does_not_fit_is_replaced_by_one_that_does() {
+        let owned = |id: &str| call_id(Cow::Owned(id.to_owned())).into_owned();
+        assert_eq!(owned("call_1.a:b-c"), "call_1.a:b-c");
+        let long = "x".repeat(100);
+        for id in ["", "a|b", "ü", &long] {
+            let new = owned(id);
+            assert!(new.len() <= MAX_ID && !new.is_empty(), "{new}");
+            assert!(
+                new.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'),
+                "{new}"
+            );
+        }
+        assert_ne!(owned("a|b"), owned("a/b"));
+        assert_ne!(owned(&long), owned(&format!("{long}y")));
+    }
+}

@@ -1,0 +1,258 @@
+//! Chat requests for Converse.
+//!
+//! Choices where the two APIs do not meet:
+//! - Parameters that neither API knows are the model's: they go to `additionalModelRequestFields`.
+//! - A guardrail that the configuration names holds, whatever the client asks for.
+//! - A system message in the middle keeps its place, as text of the user's turn behind the label
+//!   `[System message]`.
+//! - `response_format: json_object` becomes a sentence in the system prompt.
+//! - A parameter set to what it is without being set (`n: 1`) is no demand, and is left out without
+//!   a word. So are `user` and `metadata`, which the gateway has read.
+
+use dragoman_proto::ApiError;
+
+use super::{
+    content::Conversation,
+    fields::{Fields, fields},
+    model::Family,
+    path,
+    schema::{ConverseRequest, InferenceConfig, ServiceTier, SystemBlock},
+    tools,
+};
+use crate::{
+    edge,
+    hub::{self, ResponseFormat, Unsupported, prepare},
+    json::{self, Object},
+    request::{Call, Translated},
+};
+
+/// What a JSON answer is asked for with.
+const JSON_INSTRUCTION: &str = r#""Answer with one JSON object and nothing else.""#;
+/// Whether an answer is looked at before anyone gets it is the operator's decision.
+const GUARDRAIL: &str = "guardrailConfig";
+
+/// What Bedrock cannot express, and the value that asks for nothing.
+const UNSUPPORTED: [(&str, &str); 15] = [
+    ("n", "1"),
+    ("logprobs", "false"),
+    ("top_logprobs", "0"),
+    ("presence_penalty", "0"),
+    ("frequency_penalty", "0"),
+    ("seed", ""),
+    ("logit_bias", "{}"),
+    ("store", "false"),
+    ("functions", "[]"),
+    ("function_call", ""),
+    ("modalities", r#"["text"]"#),
+    ("audio", ""),
+    ("prediction", ""),
+    ("web_search_options", ""),
+    ("verbosity", r#""medium""#),
+];
+
+/// Members of Converse that a client may set itself.
+const BEDROCK_S: [&str; 7] = [
+    GUARDRAIL,
+    "performanceConfig",
+    "requestMetadata",
+    "promptVariables",
+    "additionalModelResponseFieldPaths",
+    "serviceTier",
+    "outputConfig",
+];
+
+/// Parameters that are read here, or that are the gateway's own business.
+const TRANSLATED: [&str; 23] = [
+    "model",
+    "model_id",
+    "messages",
+    "max_tokens",
+    "max_completion_tokens",
+    "stream",
+    "stream_options",
+    "temperature",
+    "top_p",
+    "top_k",
+    "stop",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "response_format",
+    "reasoning_effort",
+    "service_tier",
+    "user",
+    "safety_identifier",
+    "metadata",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "additionalModelRequestFields",
+];
+
+/// The client's chat request for Converse or ConverseStream.
+pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
+    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut unsupported = prepare(&mut request, call.config);
+    if let Some(guardrail) = call.config.defaults.get(GUARDRAIL) {
+        request.set(GUARDRAIL, guardrail);
+    }
+    refuse(&mut request, call, &mut unsupported);
+    let mut rest = request.clone();
+    rest.retain(|name| !TRANSLATED.contains(&name) && !BEDROCK_S.contains(&name));
+    let mut response = call.context();
+    response.include_usage = includes_usage(&request);
+    let mut converse = converse(&request, &rest, call, &mut unsupported)?;
+    response.json_tool = response_format(&request, call, &mut converse)?;
+    let parallel = request.read("parallel_tool_calls");
+    let family = Family::of(&call.config.model);
+    tools::one_call_at_a_time(parallel, family, &mut converse, &mut unsupported);
+    keep_own(&mut converse);
+    let mut body = Vec::with_capacity(call.body.len() + 512);
+    json::write(&mut body, &converse);
+    let action = if call.admission.stream {
+        "converse-stream"
+    } else {
+        "converse"
+    };
+    Ok(Translated {
+        path: path(call, action),
+        headers: vec![("content-type", "application/json".to_owned())],
+        body: Some(body),
+        dropped: unsupported.finish()?,
+        response,
+    })
+}
+
+fn includes_usage(request: &Object<'_>) -> bool {
+    let options: Option<Object<'_>> = request
+        .some("stream_options")
+        .and_then(|raw| serde_json::from_str(raw.get()).ok());
+    options
+        .and_then(|options| options.read("include_usage"))
+        .unwrap_or(false)
+}
+
+/// Takes out what cannot be expressed.
+fn refuse(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupported) {
+    unsupported.refuse_demands(request, &UNSUPPORTED);
+    if request.read::<f64>("temperature").is_some_and(|t| t > 1.0)
+        && !unsupported.is_allowed("temperature")
+    {
+        // Bedrock's scale ends at 1.
+        unsupported.refuse_value("temperature", "temperature above 1");
+        request.set("temperature", &1);
+    }
+    for hint in ["prompt_cache_key", "prompt_cache_retention"] {
+        if request.some(hint).is_some() {
+            unsupported.leave_out(hint);
+        }
+    }
+    unsupported.refuse_quirks(request, call.config);
+}
+
+/// Of the client's members, those that are Converse's, unless there is a word for them already.
+fn keep_own(converse: &mut ConverseRequest<'_>) {
+    let (tier, output) = (&converse.service_tier, &converse.output_config);
+    converse.own.retain(|name| match name {
+        "serviceTier" => tier.is_none(),
+        "outputConfig" => output.is_none(),
+        _ => BEDROCK_S.contains(&name),
+    });
+}
+
+fn converse<'a>(
+    request: &'a Object<'_>,
+    rest: &'a Object<'_>,
+    call: &'a Call<'_>,
+    unsupported: &mut Unsupported,
+) -> Result<ConverseRequest<'a>, ApiError> {
+    let family = Family::of(&call.config.model);
+    let conversation = conversation(request, family)?;
+    if conversation.lost_reasoning {
+        unsupported.leave_out("messages.reasoning_content");
+    }
+    let Fields { fields, max_tokens } = fields(request, rest, family, call, unsupported)?;
+    let choice = request
+        .some("tool_choice")
+        .map(hub::tool_choice)
+        .transpose()?;
+    let tools = tools::tools(request.some("tools"), family, unsupported)?;
+    let mut stop_sequences = hub::stop(request)?;
+    stop_sequences.retain(|stop| !stop.is_empty());
+    Ok(ConverseRequest {
+        messages: conversation.messages,
+        system: conversation.system,
+        inference_config: InferenceConfig {
+            max_tokens,
+            temperature: request.some("temperature"),
+            top_p: request.some("top_p"),
+            stop_sequences,
+        },
+        tool_config: tools::config(tools, choice, conversation.uses_tools),
+        output_config: None,
+        service_tier: service_tier(request, unsupported),
+        additional_model_request_fields: fields,
+        own: request.clone(),
+    })
+}
+
+fn conversation<'a>(request: &'a Object<'_>, family: Family) -> Result<Conversation<'a>, ApiError> {
+    let mut conversation = Conversation::of(family);
+    for (index, message) in hub::messages(request)?.into_iter().enumerate() {
+        conversation.add(index, message)?;
+    }
+    if conversation.messages.is_empty() {
+        let error = "Bedrock needs at least one message with content that is not a system message";
+        return Err(ApiError::invalid(error).param("messages"));
+    }
+    Ok(conversation)
+}
+
+/// `service_tier`; the words are nearly the same.
+fn service_tier(request: &Object<'_>, unsupported: &mut Unsupported) -> Option<ServiceTier> {
+    let tier = request.read::<String>("service_tier");
+    let r#type = match tier.as_deref() {
+        None | Some("auto") => return None,
+        Some("default") => "default",
+        Some("flex") => "flex",
+        Some("priority") => "priority",
+        Some("reserved") => "reserved",
+        Some(_) => {
+            unsupported.refuse("service_tier");
+            return None;
+        }
+    };
+    Some(ServiceTier { r#type })
+}
+
+/// Puts `response_format` into the request; tells whether a tool stands for it.
+fn response_format<'a>(
+    request: &'a Object<'_>,
+    call: &Call<'_>,
+    converse: &mut ConverseRequest<'a>,
+) -> Result<bool, ApiError> {
+    const FIELD: &str = "response_format";
+    let Some(raw) = request.some(FIELD) else {
+        return Ok(false);
+    };
+    let invalid = |what: &str| ApiError::invalid(what.to_owned()).param(FIELD);
+    let format: ResponseFormat<'a> =
+        serde_json::from_str(raw.get()).map_err(|_| invalid("response_format is not readable"))?;
+    match &*format.r#type {
+        "text" => Ok(false),
+        "json_object" => {
+            let instruction = serde_json::from_str(JSON_INSTRUCTION).ok();
+            converse.system.extend(instruction.map(SystemBlock::Text));
+            Ok(false)
+        }
+        "json_schema" => {
+            let schema = format
+                .json_schema
+                .ok_or_else(|| invalid("response_format.json_schema is missing"))?;
+            let family = Family::of(&call.config.model);
+            Ok(tools::answer_by(&schema, family, converse))
+        }
+        kind => Err(invalid(&format!(
+            "response_format.type is {kind:?}; it must be text, json_object or json_schema"
+        ))),
+    }
+}
