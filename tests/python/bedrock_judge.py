@@ -7,6 +7,7 @@ SCRIPTED_URL says where the scripted provider is, AWS_* with what to sign.
 import base64
 import json
 import os
+import pathlib
 import re
 import sys
 import urllib.request
@@ -83,27 +84,43 @@ def typed(value, shape, at):
     return value
 
 
+def check(path, body):
+    """The body is one that the operation takes, the path the one that the library would ask."""
+    model, action = path.removeprefix("/model/").split("/")
+    operation = service.operation_model(OPERATIONS[action])
+    if action == "invoke":
+        params = {"body": json.dumps(body).encode()}
+    else:
+        params = typed(body, operation.input_shape, action)
+    assert "modelId" not in params, body
+    params["modelId"] = urllib.request.unquote(model)
+    report = ParamValidator().validate(params, operation.input_shape)
+    assert not report.has_errors(), f"{report.generate_report()}\n{body}"
+    built = client._convert_to_request_dict(
+        params, operation, endpoint_url=URL, context={"client_region": REGION}
+    )
+    assert built["url_path"] == path, (built["url_path"], path)
+    return action
+
+
+def golden():
+    """Each request of the golden matrix that goes to Bedrock."""
+    count = 0
+    for file in pathlib.Path(os.environ["GOLDEN"]).glob("*__request__bedrock__*.snap"):
+        for part in file.read_text().split("=== ")[1:]:
+            found = re.match(r"\S+\nPOST (?:/proxy)?(\S+)\n.*?\n\n(.*)", part, re.DOTALL)
+            if found:
+                check(found.group(1), json.loads(found.group(2)))
+                count += 1
+    assert count > 50, count
+
+
 def requests():
-    """Each body is one that the operation takes, each path the one that the library would ask."""
+    """Each request that left Envoy."""
     seen = set()
     for request in recorded():
-        model, action = request["path"].removeprefix("/model/").split("/")
-        operation = service.operation_model(OPERATIONS[action])
-        assert request["method"] == operation.http["method"], request
-        body = request["body"]
-        if action == "invoke":
-            params = {"body": body.encode()}
-        else:
-            params = typed(json.loads(body), operation.input_shape, action)
-        assert "modelId" not in params, body
-        params["modelId"] = urllib.request.unquote(model)
-        report = ParamValidator().validate(params, operation.input_shape)
-        assert not report.has_errors(), f"{report.generate_report()}\n{body}"
-        built = client._convert_to_request_dict(
-            params, operation, endpoint_url=URL, context={"client_region": REGION}
-        )
-        assert built["url_path"] == request["path"], (built["url_path"], request["path"])
-        seen.add(action)
+        assert request["method"] == "POST" and not request["query"], request
+        seen.add(check(request["path"], json.loads(request["body"])))
     assert seen == set(OPERATIONS), seen
 
 

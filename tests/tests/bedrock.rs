@@ -1,9 +1,10 @@
 //! AWS Bedrock, played by a provider that verifies every signature.
 
 use dragoman_tests::{
-    harness::{Config, Setup, Shared, Stack, run},
+    harness::{Config, Reply, Setup, Shared, Stack, run},
     provider::{AWS_KEY, AWS_SESSION_KEY, AwsKey, RecordedRequest, ScriptedProvider},
 };
+use reqwest::Method;
 use serde_json::{Value, json};
 
 const CLAUDE: &str = "us.anthropic.claude-sonnet-4-20250514-v1:0";
@@ -161,6 +162,53 @@ fn a_token_goes_into_its_header_unsigned() {
         let expected = Some("Bearer bedrock-api-key-0123");
         assert_eq!(request.header("authorization"), expected);
         assert_eq!(request.header("x-amz-date"), None);
+    });
+}
+
+#[test]
+fn nothing_that_a_client_sends_is_signed_or_sent() {
+    run(async {
+        let fixture = fixture().await;
+        let text = "with headers of aws's own";
+        let mut request = fixture
+            .stack
+            .request(Method::POST, "/v1/chat/completions")
+            .json(&asking("claude", text));
+        for name in [
+            "x-amz-security-token",
+            "x-amz-date",
+            "x-amz-target",
+            "x-amzn-trace-id",
+        ] {
+            request = request.header(name, "leak");
+        }
+        let reply = Reply::of(request).await;
+        assert_eq!(reply.said(), format!("You said: {text}"));
+        is_signed_and_no_more(&fixture.provider.request_with(text), AWS_KEY);
+    });
+}
+
+#[test]
+fn without_a_key_it_is_envoy_s_own_that_signs() {
+    run(async {
+        let provider = ScriptedProvider::start().await.expect("a provider");
+        let keyless = json!({
+            "model": format!("bedrock/{CLAUDE}"), "aws_region_name": "eu-central-1",
+            "aws_bedrock_runtime_endpoint": provider.root(),
+        });
+        let stack = Setup::new(&Config::new().deployment("keyless", keyless))
+            .envoy_env("AWS_ACCESS_KEY_ID", AWS_SESSION_KEY.id)
+            .envoy_env("AWS_SECRET_ACCESS_KEY", AWS_SESSION_KEY.secret)
+            .envoy_env(
+                "AWS_SESSION_TOKEN",
+                AWS_SESSION_KEY.session.unwrap_or_default(),
+            )
+            .start()
+            .await
+            .expect("a stack");
+        let reply = stack.chat(asking("keyless", "signed by whom")).await;
+        assert_eq!(reply.said(), "You said: signed by whom");
+        is_signed_and_no_more(&provider.request_with("signed by whom"), AWS_SESSION_KEY);
     });
 }
 

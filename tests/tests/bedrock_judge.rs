@@ -61,6 +61,10 @@ async fn judged(case: &str) {
         .env("SESSION_KEY_ID", AWS_SESSION_KEY.id)
         .env("SESSION_SECRET", AWS_SESSION_KEY.secret)
         .env("SESSION_TOKEN", AWS_SESSION_KEY.session.unwrap_or_default())
+        .env(
+            "GOLDEN",
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../dialect/tests/it/snapshots"),
+        )
         .env("NO_PROXY", "*")
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
@@ -168,6 +172,7 @@ macro_rules! judged {
 }
 
 judged! {
+    golden
     scripted_answer
     scripted_stream
     scripted_exception

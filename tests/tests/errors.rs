@@ -79,7 +79,7 @@ async fn error(
 }
 
 each_dialect! {
-    [openai anthropic gemini ollama cohere]
+    [openai anthropic gemini ollama cohere bedrock]
 
     async fn a_provider_that_refuses_our_key_is_a_bad_gateway(fixture, alias) {
         error(fixture, alias, "error-401", 502, "api_error").await;

@@ -97,7 +97,7 @@ fn ends_badly(streamed: &Streamed) {
 }
 
 each_dialect! {
-    [openai anthropic gemini ollama cohere]
+    [openai anthropic gemini ollama cohere bedrock]
 
     async fn an_error_event_of_the_provider_ends_the_stream_with_ours(fixture, alias) {
         ends_with_one_error(&stream(fixture, alias, "error-after-6").await);

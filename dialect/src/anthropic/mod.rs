@@ -13,6 +13,7 @@ mod tools;
 
 use dragoman_proto::{ApiError, Operation, UpstreamConfig};
 
+pub(crate) use request::SAMPLING;
 pub(crate) use thinking::{effort, version};
 
 use crate::{

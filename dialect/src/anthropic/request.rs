@@ -54,7 +54,8 @@ const UNSUPPORTED: [(&str, &str); 14] = [
 
 /// What models from 4.7 on take no more, but for the value that was the default
 /// (<https://platform.claude.com/docs/en/about-claude/models/migration-guide>).
-const SAMPLING: [(&str, &str); 3] = [("temperature", "1"), ("top_p", "1"), ("top_k", "0")];
+pub(crate) const SAMPLING: [(&str, &str); 3] =
+    [("temperature", "1"), ("top_p", "1"), ("top_k", "0")];
 
 /// Parameters that are read here, and that are not passed on under their own name.
 const TRANSLATED: [&str; 19] = [

@@ -68,6 +68,11 @@ impl Family {
         }
     }
 
+    /// Whether it takes no sampling parameters.
+    pub(super) fn is_unsampled(self) -> bool {
+        matches!(self, Self::Claude(version) if version >= Some((4, 7)))
+    }
+
     /// Whether it can be held to a JSON schema.
     pub(super) fn is_strict(self) -> bool {
         match self {

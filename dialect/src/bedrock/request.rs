@@ -20,7 +20,7 @@ use super::{
     tools,
 };
 use crate::{
-    edge,
+    anthropic, edge,
     hub::{self, ResponseFormat, Unsupported, prepare},
     json::{self, Object},
     request::{Call, Translated},
@@ -134,6 +134,9 @@ fn includes_usage(request: &Object<'_>) -> bool {
 /// Takes out what cannot be expressed.
 fn refuse(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupported) {
     unsupported.refuse_demands(request, &UNSUPPORTED);
+    if Family::of(&call.config.model).is_unsampled() {
+        unsupported.refuse_demands(request, &anthropic::SAMPLING);
+    }
     if request.read::<f64>("temperature").is_some_and(|t| t > 1.0)
         && !unsupported.is_allowed("temperature")
     {

@@ -352,7 +352,13 @@ impl Inspector {
             ("inference_geo", _, Shape::Text(place)) if place == "global" => {}
             ("speed", _, Shape::Text(speed)) if speed == "standard" => {}
             ("service_tier" | "inference_geo" | "speed", _, Shape::Text(_) | Shape::LongText)
-            | ("web_search_options" | "search_parameters", _, Shape::Object { .. }) => {
+            | ("web_search_options" | "search_parameters", _, Shape::Object { .. })
+            // Bedrock's own.
+            | (
+                "serviceTier" | "performanceConfig" | "guardrailConfig" | "promptVariables",
+                _,
+                Shape::Object { .. },
+            ) => {
                 tally.unbounded(name.to_owned());
             }
             ("mcp_servers" | "models" | "plugins", _, Shape::List { length, .. })

@@ -55,7 +55,14 @@ pub use servers::{Postgres, Redis};
 pub use stack::{MASTER_KEY, Setup, Stack};
 
 /// The APIs that providers are scripted in.
-pub const DIALECTS: [&str; 5] = ["openai", "anthropic", "gemini", "ollama", "cohere"];
+pub const DIALECTS: [&str; 6] = [
+    "openai",
+    "anthropic",
+    "gemini",
+    "ollama",
+    "cohere",
+    "bedrock",
+];
 
 /// How long a test waits for what should come soon.
 pub const SOON: Duration = Duration::from_secs(10);

@@ -30,6 +30,7 @@ pub struct Setup {
     config: String,
     key: String,
     environment: Vec<(String, String)>,
+    envoy_environment: Vec<(String, String)>,
     arguments: Vec<String>,
     state: Option<PathBuf>,
     replicas: usize,
@@ -48,6 +49,7 @@ impl Setup {
             config: config.to_owned(),
             key: MASTER_KEY.to_owned(),
             environment: Vec::new(),
+            envoy_environment: Vec::new(),
             arguments: Vec::new(),
             state: None,
             replicas: 1,
@@ -66,6 +68,14 @@ impl Setup {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A variable in Envoy's environment.
+    #[must_use]
+    pub fn envoy_env(mut self, name: &str, value: &str) -> Self {
+        let variable = (name.to_owned(), value.to_owned());
+        self.envoy_environment.push(variable);
         self
     }
 
@@ -237,7 +247,8 @@ impl Stack {
             .arg(self.bootstrap())
             .args(["--disable-hot-restart", "--concurrency", "2"])
             // What it logs in a file is there at once, also when it is killed.
-            .args(["--file-flush-min-size-kb", "0"]);
+            .args(["--file-flush-min-size-kb", "0"])
+            .envs(self.setup.envoy_environment.iter().cloned());
         let log = self.state.join("envoy.log");
         self.envoy = Some(Process::start("Envoy", &mut command, &log)?);
         Ok(())

@@ -204,7 +204,7 @@ pub(crate) fn failure(status: u16) -> Answer {
             "ThrottlingException",
             "Too many requests, please wait before trying again.",
         ),
-        503 => (
+        503 | 529 => (
             503,
             "ServiceUnavailableException",
             "Bedrock is unable to process your request.",
