@@ -32,6 +32,7 @@ impl Dialect {
                         && !model.contains('/')
                         && is_gemini_s(operation, model)
                 }
+                Self::Bedrock => operation == Op::Embeddings && model.contains("embed"),
             }
     }
 }
@@ -59,6 +60,7 @@ mod tests {
             Dialect::Cohere,
             Dialect::Gemini,
             Dialect::VertexAi,
+            Dialect::Bedrock,
         ] {
             assert!(
                 dialect.serves(Operation::ChatCompletions, "m"),

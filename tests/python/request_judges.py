@@ -121,6 +121,8 @@ KINDS = [
     ("openai", r"/chat/completions(\?api-version=[\w-]+)?$", Completion),
     ("openai", r"/responses(\?api-version=[\w-]+)?$", Response),
     ("openai", r"/embeddings(\?api-version=[\w-]+)?$", EmbeddingCreateParams),
+    # AWS's library has no types, and a judge of its own: bedrock_judge.py.
+    ("botocore", r"/model/[^/]+/(converse|converse-stream|invoke)$", None),
 ]
 
 # Where any JSON may stand: JSON schemas, of which the SDKs' types know a part.

@@ -10,13 +10,14 @@ use crate::{
 };
 
 /// A deployment that only chats, of each dialect.
-const TARGETS: [(&str, &str); 6] = [
+const TARGETS: [(&str, &str); 7] = [
     ("openai", "groq"),
     ("anthropic", "anthropic"),
     ("ollama", "ollama"),
     ("azure", "azure"),
     ("cohere", "cohere"),
     ("gemini", "gemini"),
+    ("bedrock", "bedrock"),
 ];
 
 fn complete(target: &str, body: &Value) -> Result<Translated, ApiError> {
