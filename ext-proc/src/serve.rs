@@ -51,7 +51,7 @@ async fn serve(options: &Serve) -> anyhow::Result<()> {
     let spool = around.spool.clone();
     let prices = Arc::new(PriceTable::bundled()?);
     let live = Live::new(config, &prices)?;
-    let mut tokens = Tokens::new(Arc::new(Google::new()?));
+    let mut tokens = Tokens::new(Arc::new(Google::new(&options.ca_file)?));
     let board = tokens.board();
     tokens.configure(&live.config).await;
     let routing = Arc::new(Routing::new(board.clone()));

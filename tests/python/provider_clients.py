@@ -6,6 +6,7 @@ comes back has to be what the SDK's types say, and nothing more (see `shape.py`)
 
 import json
 import sys
+from pathlib import Path
 
 import anthropic
 import cohere
@@ -14,6 +15,7 @@ import openai
 from cohere.v2.types import V2ChatResponse, V2ChatStreamResponse
 from google import genai
 from google.genai import types as google
+from google.oauth2 import service_account
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 import shape
@@ -101,6 +103,59 @@ def gemini(root):
         429,
         lambda: client.models.generate_content(contents="hello", **asked),
     )
+
+
+def vertex(root):
+    # Google's own client makes the token, out of the key that the service is given, too.
+    key = (Path(__file__).parent.parent / "fixtures/service-account.pem").read_text()
+    project, region = "scripted-project", "europe-west1"
+    account = {
+        "type": "service_account",
+        "project_id": project,
+        "private_key_id": "scripted-key",
+        "private_key": key,
+        "client_email": f"gateway@{project}.iam.gserviceaccount.com",
+        "token_uri": f"{root}/token",
+    }
+    scopes = ["https://www.googleapis.com/auth/cloud-platform"]
+    credentials = service_account.Credentials.from_service_account_info(account, scopes=scopes)
+    options = {"base_url": root, "api_version": "v1", "retry_options": {"attempts": 1}}
+    client = genai.Client(
+        vertexai=True,
+        project=project,
+        location=region,
+        credentials=credentials,
+        http_options=options,
+    )
+    kept_by(client._api_client._httpx_client)
+    asked = {"model": "gemini-2.5-flash"}
+    answer = client.models.generate_content(contents="hello", **asked)
+    fits(google.GenerateContentResponse)
+    assert answer.text == SAID, answer
+    stream = client.models.generate_content_stream(contents="hello", **asked)
+    assert "".join(chunk.text or "" for chunk in stream) == SAID
+    answer = client.models.generate_images(model="imagen-4.0-generate-001", prompt="a tree")
+    assert answer.generated_images[0].image.image_bytes == b"image", answer
+    claude = anthropic.AnthropicVertex(
+        region=region,
+        project_id=project,
+        credentials=credentials,
+        base_url=f"{root}/v1",
+        max_retries=0,
+    )
+    kept_by(claude._client)
+    # The version of the API that we speak.
+    version = {"extra_body": {"anthropic_version": "vertex-2023-10-16"}}
+    asked = {"model": "claude-sonnet-4-5@20250929", "messages": HELLO, **version}
+    assert claude.messages.count_tokens(**asked).input_tokens > 0
+    asked["max_tokens"] = 99
+    answer = claude.messages.create(**asked)
+    fits(anthropic.types.Message)
+    assert answer.content[0].text == SAID, answer
+    with claude.messages.stream(**asked) as stream:
+        assert stream.get_final_message().content[0].text == SAID
+    claude.access_token = "wrong"
+    fails(anthropic.AuthenticationError, 401, lambda: claude.messages.create(**asked))
 
 
 def llama(root):

@@ -128,6 +128,7 @@ macro_rules! players {
 players! {
     anthropic_is_played_as_its_client_expects: "claude"
     gemini_is_played_as_its_client_expects: "gemini"
+    vertex_ai_is_played_as_its_clients_expect: "vertex"
     ollama_is_played_as_its_client_expects: "llama"
     cohere_is_played_as_its_client_expects: "command"
     openai_is_played_as_its_client_expects: "gpt"

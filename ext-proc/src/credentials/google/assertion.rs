@@ -12,6 +12,8 @@ use super::TokenError;
 
 /// What a token is good for; the account's roles say what it may do.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// To whom every assertion is addressed, also where the endpoint has another name for a private network.
+const AUDIENCE: &str = "https://oauth2.googleapis.com/token";
 /// The longest that Google takes.
 const LIFETIME_SECONDS: u64 = 3600;
 
@@ -27,7 +29,7 @@ struct Header<'a> {
 struct Claims<'a> {
     iss: &'a str,
     scope: &'static str,
-    aud: &'a str,
+    aud: &'static str,
     iat: u64,
     exp: u64,
 }
@@ -42,7 +44,7 @@ pub(super) fn signed(account: &ServiceAccount, now: u64) -> Result<String, Token
     let claims = Claims {
         iss: &account.email,
         scope: SCOPE,
-        aud: &account.token_uri,
+        aud: AUDIENCE,
         iat: now,
         exp: now + LIFETIME_SECONDS,
     };
@@ -89,7 +91,7 @@ mod tests {
             email: "a@p.iam.gserviceaccount.com".into(),
             private_key: Secret::new(pem),
             key_id: Some("k1".into()),
-            token_uri: "https://oauth2.googleapis.com/token".into(),
+            token_uri: "https://oauth2-private.p.googleapis.com/token".into(),
             project: None,
         }
     }

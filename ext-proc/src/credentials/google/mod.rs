@@ -4,12 +4,13 @@
 
 mod assertion;
 
+use std::path::Path;
 use std::time::Duration;
 
 use dragoman_config::{
     AuthorizedUser, GoogleAccount, GoogleAccountError, GoogleCredentials, Secret, ServiceAccount,
 };
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder};
 use serde::Deserialize;
 use tonic::async_trait;
 
@@ -67,15 +68,27 @@ pub(crate) struct Google {
 }
 
 impl Google {
-    pub(crate) fn new() -> reqwest::Result<Self> {
+    /// `ca_file` is what providers' certificates are verified against. It counts here too where it is
+    /// there: besides the public authorities, because that path may be Envoy's alone.
+    pub(crate) fn new(ca_file: &Path) -> reqwest::Result<Self> {
         let client = || {
             Client::builder()
                 .timeout(ANSWER)
                 .connect_timeout(CONNECT)
                 .redirect(reqwest::redirect::Policy::none())
         };
+        let file = std::fs::read(ca_file).unwrap_or_default();
+        let trusting = Certificate::from_pem_bundle(&file).and_then(|authorities| {
+            let add = ClientBuilder::add_root_certificate;
+            authorities.into_iter().fold(client(), add).build()
+        });
+        let trusting = trusting.or_else(|error| {
+            let file = ca_file.display();
+            tracing::warn!(%file, "not trusted when access tokens are asked for: {error}");
+            client().build()
+        });
         Ok(Self {
-            client: client().build()?,
+            client: trusting?,
             direct: client().no_proxy().build()?,
         })
     }

@@ -86,14 +86,14 @@ fn images(json: &Value) -> Checked<Value> {
     let mut instance = Object::new("instances[0]", instance, false)?;
     let prompt = instance.need_text("prompt")?;
     instance.finish()?;
-    let mut parameters = body
-        .object("parameters")?
-        .ok_or_else(|| body.missing("parameters"))?;
-    let images = parameters.integer("sampleCount", 1..=4)?.unwrap_or(1);
-    let ratios = ["1:1", "9:16", "16:9", "3:4", "4:3"];
-    parameters.one_of("aspectRatio", &ratios)?;
-    parameters.flag("includeRaiReason")?;
-    parameters.finish()?;
+    let mut images = 4;
+    if let Some(mut parameters) = body.object("parameters")? {
+        images = parameters.integer("sampleCount", 1..=4)?.unwrap_or(images);
+        let ratios = ["1:1", "9:16", "16:9", "3:4", "4:3"];
+        parameters.one_of("aspectRatio", &ratios)?;
+        parameters.flag("includeRaiReason")?;
+        parameters.finish()?;
+    }
     body.finish()?;
     let image = json!({"bytesBase64Encoded": "aW1hZ2U=", "mimeType": "image/png"});
     // Filtered images are missing from the list, and an empty one is left out.

@@ -27,6 +27,8 @@ pub const TOKENS: &str = "google-tokens";
 const EMAIL: &str = "gateway@scripted-project.iam.gserviceaccount.com";
 const KEY_ID: &str = "scripted-key";
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// What Google wants there, wherever the endpoint is.
+const AUDIENCE: &str = "https://oauth2.googleapis.com/token";
 const REFRESH_TOKEN: &str = "1//scripted-refresh-token";
 const METADATA: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
 /// The account's key, which is of no use anywhere else.
@@ -157,10 +159,7 @@ fn granted(request: &Request) -> Result<(), String> {
     let fields = form(&request.body);
     let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
     match field("grant_type") {
-        "urn:ietf:params:oauth:grant-type:jwt-bearer" => {
-            let host = request.header("host").unwrap_or_default();
-            verified(field("assertion"), &format!("http://{host}/token"))
-        }
+        "urn:ietf:params:oauth:grant-type:jwt-bearer" => verified(field("assertion")),
         "refresh_token" if field("refresh_token") != REFRESH_TOKEN => {
             Err("Token has been expired or revoked.".to_owned())
         }
@@ -182,7 +181,7 @@ fn form(body: &[u8]) -> HashMap<String, String> {
 }
 
 /// Checks an assertion as Google does: who, for what, until when, and the signature.
-fn verified(jwt: &str, audience: &str) -> Result<(), String> {
+fn verified(jwt: &str) -> Result<(), String> {
     let bad = |what: &str| format!("Invalid JWT: {what}");
     let decoded = |part: &str| -> Result<Value, String> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(part);
@@ -195,7 +194,7 @@ fn verified(jwt: &str, audience: &str) -> Result<(), String> {
     if header != json!({"alg": "RS256", "typ": "JWT", "kid": KEY_ID}) {
         return Err(bad("header"));
     }
-    for (name, expected) in [("iss", EMAIL), ("scope", SCOPE), ("aud", audience)] {
+    for (name, expected) in [("iss", EMAIL), ("scope", SCOPE), ("aud", AUDIENCE)] {
         if claims[name] != expected {
             return Err(bad(name));
         }
