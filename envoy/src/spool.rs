@@ -1,16 +1,16 @@
 //! The log of requests in a file, beside the one over gRPC: what was on its way when the service or
 //! Envoy died is there to be read.
 
-use std::collections::HashMap;
 use std::path::Path;
 
+use dragoman_proto::spool::format;
 use dragoman_proto::{Admission, names};
 use envoy_types::pb::envoy::config::accesslog::v3::access_log_filter::FilterSpecifier;
 use envoy_types::pb::envoy::config::accesslog::v3::{
     AccessLog, AccessLogFilter, AndFilter, LogTypeFilter, MetadataFilter, access_log,
 };
 use envoy_types::pb::envoy::config::core::v3::{
-    SubstitutionFormatString, substitution_format_string,
+    DataSource, SubstitutionFormatString, data_source, substitution_format_string,
 };
 use envoy_types::pb::envoy::data::accesslog::v3::AccessLogType;
 use envoy_types::pb::envoy::extensions::access_loggers::file::v3::{
@@ -19,38 +19,18 @@ use envoy_types::pb::envoy::extensions::access_loggers::file::v3::{
 use envoy_types::pb::envoy::r#type::matcher::v3::{
     MetadataMatcher, ValueMatcher, metadata_matcher, value_matcher,
 };
-use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{BoolValue, Struct, Value};
+use envoy_types::pb::google::protobuf::BoolValue;
 use envoy_types::util::pack_any;
 
-/// The log of admitted requests in `file`, a JSON object per line, with the fields of
-/// [`names::spool`].
+/// The log of admitted requests in `file`, one per line.
 pub(crate) fn spool(file: &Path) -> AccessLog {
-    let report = format!("%FILTER_STATE({})%", names::REPORT_FILTER_STATE);
-    let (namespace, field) = (names::ADMISSION_NAMESPACE, Admission::FIELD);
-    let admission = format!("%DYNAMIC_METADATA({namespace}:{field})%");
-    let fields = [
-        (names::spool::ADMISSION, admission.as_str()),
-        (names::spool::REPORT, report.as_str()),
-        (names::spool::STATUS, "%RESPONSE_CODE%"),
-        (names::spool::FLAGS, "%RESPONSE_FLAGS%"),
-        (names::spool::STARTED, "%START_TIME(%s%3f)%"),
-        (names::spool::DURATION, "%DURATION%"),
-        (
-            names::spool::FIRST_BYTE,
-            "%COMMON_DURATION(DS_RX_BEG:DS_TX_BEG:ms)%",
-        ),
-        (names::spool::CLUSTER, "%UPSTREAM_CLUSTER_RAW%"),
-        (names::spool::ATTEMPTS, "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"),
-        (names::spool::RECEIVED, "%BYTES_RECEIVED%"),
-        (names::spool::SENT, "%BYTES_SENT%"),
-    ];
-    let fields = fields.map(|(name, format)| (name.to_owned(), text(format)));
     let format = SubstitutionFormatString {
-        format: Some(substitution_format_string::Format::JsonFormat(Struct {
-            fields: HashMap::from(fields),
-        })),
-        omit_empty_values: true,
+        format: Some(substitution_format_string::Format::TextFormatSource(
+            DataSource {
+                specifier: Some(data_source::Specifier::InlineString(format())),
+                ..DataSource::default()
+            },
+        )),
         ..SubstitutionFormatString::default()
     };
     let log = FileAccessLog {
@@ -61,12 +41,6 @@ pub(crate) fn spool(file: &Path) -> AccessLog {
         name: "envoy.access_loggers.file".to_owned(),
         filter: Some(admitted()),
         config_type: Some(access_log::ConfigType::TypedConfig(pack_any(log))),
-    }
-}
-
-fn text(text: &str) -> Value {
-    Value {
-        kind: Some(Kind::StringValue(text.to_owned())),
     }
 }
 

@@ -11,7 +11,6 @@ use dragoman_dialect::{Head, Outgoing, RequestHead, ResponseHead, ResponseTransl
 use dragoman_proto::{
     Admission, ApiError, AttemptReport, ClientDialect, ErrorKind, Outcome, UpstreamConfig, names,
 };
-use prost::Message;
 
 use crate::host::find;
 use crate::{Flow, Host, edge};
@@ -353,7 +352,7 @@ impl Upstream {
         let previous = (attempt > 1)
             .then(|| host.property(&[names::REPORT_PROPERTY]))
             .flatten()
-            .and_then(|wire| AttemptReport::decode(wire.as_slice()).ok());
+            .and_then(|wire| AttemptReport::from_text(&wire));
         self.report = AttemptReport {
             attempt,
             deployment: self.config.deployment.clone(),
@@ -389,7 +388,7 @@ impl Upstream {
     }
 
     fn write_report(&self, host: &impl Host) {
-        host.set_property(names::REPORT_PROPERTY, &self.report.encode_to_vec());
+        host.set_property(names::REPORT_PROPERTY, self.report.to_text().as_bytes());
     }
 }
 

@@ -16,6 +16,7 @@ mod plan;
 pub mod priority_group;
 mod report;
 mod serves;
+pub mod spool;
 
 pub use admission::{Admission, AdmissionError};
 pub use bedrock::{BedrockName, is_region};

@@ -32,7 +32,7 @@ pub const PLAN_NAMESPACE: &str = "dragoman.plan";
 /// Dynamic metadata namespace of the [`Admission`](crate::Admission).
 pub const ADMISSION_NAMESPACE: &str = "dragoman";
 
-/// The property that the upstream filter sets with an encoded
+/// The property that the upstream filter sets with the text of an
 /// [`AttemptReport`](crate::AttemptReport).
 pub const REPORT_PROPERTY: &str = "dragoman.report";
 /// The same in Envoy's filter state, as access loggers name it.
@@ -47,29 +47,3 @@ pub const VM_ID: &str = "dragoman";
 
 /// Log name of the connection manager's access log: one entry per request.
 pub const REQUEST_LOG: &str = "dragoman.requests";
-
-/// Fields of the log of requests in a file, one JSON object per line.
-pub mod spool {
-    /// [`crate::Admission`], encoded.
-    pub const ADMISSION: &str = "admission";
-    /// The filter's report, as an `Any` in JSON.
-    pub const REPORT: &str = "report";
-    /// The HTTP status that the client saw.
-    pub const STATUS: &str = "status";
-    /// Envoy's response flags, in their short form.
-    pub const FLAGS: &str = "flags";
-    /// The start of the request, in milliseconds since the epoch.
-    pub const STARTED: &str = "started";
-    /// Milliseconds from the start to the end.
-    pub const DURATION: &str = "duration";
-    /// Milliseconds from the start to the first byte of the answer.
-    pub const FIRST_BYTE: &str = "first_byte";
-    /// The cluster of the last attempt.
-    pub const CLUSTER: &str = "cluster";
-    /// How many attempts were made.
-    pub const ATTEMPTS: &str = "attempts";
-    /// Bytes of the request's body.
-    pub const RECEIVED: &str = "received";
-    /// Bytes of the answer's body.
-    pub const SENT: &str = "sent";
-}

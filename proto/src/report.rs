@@ -1,6 +1,10 @@
 //! What one attempt leaves for the ledger; `dragoman/v1/report.proto` is its definition, and a test
 //! holds the two together.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+use prost::Message;
+
 /// What one attempt leaves for the ledger.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct AttemptReport {
@@ -58,6 +62,20 @@ impl AttemptReport {
             earlier,
             ..Self::default()
         }
+    }
+
+    /// The report in base64: filter state goes as it is into logs whose lines and fields it must not
+    /// break.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        BASE64_STANDARD_NO_PAD.encode(self.encode_to_vec())
+    }
+
+    /// The reverse of [`AttemptReport::to_text`]; `None` when it does not read.
+    #[must_use]
+    pub fn from_text(text: &[u8]) -> Option<Self> {
+        let wire = BASE64_STANDARD_NO_PAD.decode(text).ok()?;
+        Self::decode(wire.as_slice()).ok()
     }
 }
 

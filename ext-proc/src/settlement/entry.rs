@@ -181,10 +181,10 @@ fn report(common: &AccessLogCommon) -> Result<Option<AttemptReport>, Malformed> 
     state.map(decode_report).transpose()
 }
 
-/// The filter's property: an `Any` that holds a `BytesValue` that holds the report.
+/// The filter's property: an `Any` that holds a `BytesValue` that holds the report's text.
 fn decode_report(state: &Any) -> Result<AttemptReport, Malformed> {
     let bytes = BytesValue::decode(state.value.as_slice()).map_err(|_| Malformed::Report)?;
-    AttemptReport::decode(bytes.value.as_slice()).map_err(|_| Malformed::Report)
+    AttemptReport::from_text(&bytes.value).ok_or(Malformed::Report)
 }
 
 fn status(entry: &HttpAccessLogEntry) -> Option<u16> {

@@ -95,7 +95,7 @@ pub(super) fn with_report(
     report: &AttemptReport,
 ) -> HttpAccessLogEntry {
     let bytes = BytesValue {
-        value: report.encode_to_vec(),
+        value: report.to_text().into_bytes(),
     };
     let any = Any {
         type_url: "type.googleapis.com/google.protobuf.BytesValue".into(),

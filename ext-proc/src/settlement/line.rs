@@ -1,7 +1,8 @@
 //! A line of Envoy's log of requests in a file, as the entry that the stream would have brought.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use std::str::FromStr;
+
+use dragoman_proto::spool::Line;
 use dragoman_proto::{Admission, names};
 use envoy_types::pb::envoy::config::core::v3::Metadata;
 use envoy_types::pb::envoy::data::accesslog::v3::{
@@ -13,69 +14,33 @@ use envoy_types::pb::google::protobuf::{
     Any, BytesValue, Duration, Struct, Timestamp, UInt32Value, Value,
 };
 use prost::Message;
-use serde::Deserialize;
-
-/// A line, with the names of [`names::spool`]. What Envoy does not know is not there.
-#[derive(Debug, Deserialize)]
-struct Line {
-    admission: String,
-    #[serde(default)]
-    report: Option<Report>,
-    #[serde(default)]
-    status: Option<u32>,
-    #[serde(default)]
-    flags: Option<String>,
-    #[serde(default)]
-    started: Option<String>,
-    #[serde(default)]
-    duration: Option<u64>,
-    #[serde(default)]
-    first_byte: Option<u64>,
-    #[serde(default)]
-    cluster: Option<String>,
-    #[serde(default)]
-    attempts: Option<u32>,
-    #[serde(default)]
-    received: Option<u64>,
-    #[serde(default)]
-    sent: Option<u64>,
-}
-
-/// An `Any` that holds a `BytesValue`, in JSON.
-#[derive(Debug, Deserialize)]
-struct Report {
-    value: String,
-}
 
 /// Reads a line: the request's id, and the entry. `None` when it does not read.
 pub(super) fn read(line: &[u8]) -> Option<(String, HttpAccessLogEntry)> {
-    let line: Line = serde_json::from_slice(line).ok()?;
+    let line = Line::read(line)?;
     let admission = Admission::decode(line.admission.as_bytes()).ok()?;
-    let report = match &line.report {
-        Some(report) => Some(any(&report.value)?),
-        None => None,
-    };
+    let report = line.report.map(any);
     let report = report.map(|any| (names::REPORT_FILTER_STATE.to_owned(), any));
     let common = AccessLogCommon {
-        metadata: Some(metadata(line.admission)),
+        metadata: Some(metadata(line.admission.to_owned())),
         filter_state_objects: report.into_iter().collect(),
-        response_flags: line.flags.as_deref().map(flags),
-        start_time: line.started.and_then(|ms| ms.parse().ok()).map(time),
-        duration: line.duration.map(millis),
-        time_to_first_downstream_tx_byte: line.first_byte.map(millis),
-        upstream_cluster: line.cluster.unwrap_or_default(),
-        upstream_request_attempt_count: line.attempts.unwrap_or(0),
+        response_flags: line.flags.map(flags),
+        start_time: number(line.started_ms).map(time),
+        duration: number(line.duration_ms).map(millis),
+        time_to_first_downstream_tx_byte: number(line.first_byte_ms).map(millis),
+        upstream_cluster: line.cluster.unwrap_or_default().to_owned(),
+        upstream_request_attempt_count: number(line.attempts).unwrap_or(0),
         ..AccessLogCommon::default()
     };
     let entry = HttpAccessLogEntry {
         common_properties: Some(common),
         request: Some(HttpRequestProperties {
-            request_body_bytes: line.received.unwrap_or(0),
+            request_body_bytes: number(line.received).unwrap_or(0),
             ..HttpRequestProperties::default()
         }),
         response: Some(HttpResponseProperties {
-            response_code: line.status.map(|value| UInt32Value { value }),
-            response_body_bytes: line.sent.unwrap_or(0),
+            response_code: number(line.status).map(|value| UInt32Value { value }),
+            response_body_bytes: number(line.sent).unwrap_or(0),
             ..HttpResponseProperties::default()
         }),
         ..HttpAccessLogEntry::default()
@@ -96,12 +61,16 @@ fn metadata(admission: String) -> Metadata {
     }
 }
 
-fn any(base64: &str) -> Option<Any> {
-    let value = BASE64_STANDARD.decode(base64).ok()?;
-    Some(Any {
+fn number<N: FromStr>(text: Option<&str>) -> Option<N> {
+    text?.parse().ok()
+}
+
+fn any(report: &str) -> Any {
+    let value = report.as_bytes().to_vec();
+    Any {
         value: BytesValue { value }.encode_to_vec(),
         ..Any::default()
-    })
+    }
 }
 
 fn time(ms: u64) -> Timestamp {
@@ -147,7 +116,6 @@ fn flags(short: &str) -> ResponseFlags {
 #[cfg(test)]
 mod tests {
     use dragoman_proto::Outcome;
-    use serde_json::json;
 
     use super::*;
     use crate::settlement::fixture::{STARTED_MS, admission, report};
@@ -156,17 +124,13 @@ mod tests {
     #[test]
     fn a_line_is_the_entry_that_the_stream_brings() {
         let (admission, report) = (admission(true), report(Outcome::Complete));
-        let line = json!({
-            "admission": admission.encode(),
-            "report": {
-                "@type": "type.googleapis.com/google.protobuf.BytesValue",
-                "value": BASE64_STANDARD.encode(report.encode_to_vec()),
-            },
-            "status": 200, "flags": "UC,DC", "started": STARTED_MS.to_string(), "duration": 900,
-            "first_byte": 40, "cluster": dragoman_envoy::cluster_name("d1"), "attempts": 1,
-            "received": 10, "sent": 20,
-        });
-        let (id, entry) = read(line.to_string().as_bytes()).unwrap();
+        let line = format!(
+            "200\tUC,DC\t{STARTED_MS}\t900\t40\t{}\t1\t10\t20\t{}\t{}\n",
+            dragoman_envoy::cluster_name("d1"),
+            report.to_text(),
+            admission.encode(),
+        );
+        let (id, entry) = read(line.as_bytes()).unwrap();
         assert_eq!(id, admission.request_id);
         let expected = RequestEntry {
             is_under_way: false,
@@ -187,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_envoy_does_not_know_is_left_out() {
-        let line = json!({"admission": admission(false).encode()}).to_string();
+        let line = format!("{}{}", "-\t".repeat(10), admission(false).encode());
         let (_, entry) = read(line.as_bytes()).unwrap();
         let entry = RequestEntry::read(&entry).unwrap().unwrap();
         assert_eq!((entry.status, entry.report), (None, None));
@@ -195,7 +159,7 @@ mod tests {
 
     #[test]
     fn what_is_no_line_is_nothing() {
-        for line in ["", "{}", "\0\0", r#"{"admission": "{}"}"#] {
+        for line in ["", "{}", "\0\0", "-\t-\t-\t-\t-\t-\t-\t-\t-\t-\t{}"] {
             assert!(read(line.as_bytes()).is_none(), "{line:?}");
         }
     }

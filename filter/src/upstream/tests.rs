@@ -81,7 +81,7 @@ fn report(host: &FakeHost) -> AttemptReport {
     let wire = host
         .property(&[names::REPORT_PROPERTY])
         .expect("a report was written");
-    AttemptReport::decode(wire.as_slice()).expect("it decodes")
+    AttemptReport::from_text(&wire).expect("it reads back")
 }
 
 #[test]

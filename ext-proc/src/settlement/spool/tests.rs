@@ -3,7 +3,6 @@
 use std::os::unix::fs::MetadataExt;
 
 use dragoman_proto::Admission;
-use serde_json::json;
 
 use super::*;
 use crate::ledger::{LedgerWriter, SqlLedger, WriterGuard, WriterOptions};
@@ -42,7 +41,11 @@ fn line_of(id: &str) -> String {
         request_id: id.to_owned(),
         ..admission(false)
     };
-    json!({"admission": admission.encode(), "status": 200, "attempts": 1}).to_string() + "\n"
+    format!(
+        "200{}\t1\t-\t-\t-\t{}\n",
+        "\t-".repeat(5),
+        admission.encode()
+    )
 }
 
 impl Scene {
