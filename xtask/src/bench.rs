@@ -1,7 +1,9 @@
 //! `cargo xtask bench`: the whole chain against the same Envoy as a plain proxy, side by side.
 //!
-//! Both stand before the same scripted provider, both with one worker, and they take turns within one
-//! run: absolute times say something about the machine, the ratios about us.
+//! Between them stands an Envoy that asks the service and does nothing else: what no chain with a
+//! service beside Envoy can do better than. All stand before the same scripted provider, all with
+//! one worker, and they take turns within one run: absolute times say something about the machine,
+//! the ratios about us.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use dragoman_proto::{Extent, Facts, Operation, Overrides};
 use serde_json::json;
 
 use crate::daemon::Daemon;
@@ -19,12 +22,13 @@ use crate::stack::{Provider, Setup, Stack};
 use crate::workspace::{Profile, Workspace};
 use crate::{build, envoy, http, ports, process, wasm};
 
+mod bootstrap;
 mod ledger;
 mod load;
 mod report;
 
-use load::{Sample, Target};
-use report::Results;
+use load::Target;
+use report::{Contender, Results};
 
 const KEY: &str = "sk-bench";
 const CONNECTIONS: usize = 16;
@@ -78,6 +82,25 @@ impl Kind {
         }
         body.to_string()
     }
+
+    /// What the edge filter would say of the request, for the Envoy that has none.
+    fn facts(self) -> String {
+        let facts = Facts {
+            model: Some("bench".to_owned()),
+            operation: Operation::ChatCompletions,
+            stream: self == Self::Stream,
+            prompt_tokens: 40,
+            prompt_bound: 400,
+            extent: Extent::default(),
+            max_tokens: Some(256),
+            choices: 1,
+            user: None,
+            path: "/v1/chat/completions".to_owned(),
+            overrides: Overrides::default(),
+        };
+        let (name, value) = facts.to_header();
+        format!("{name}: {value}")
+    }
 }
 
 /// `cargo xtask bench`
@@ -101,19 +124,28 @@ pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
     fs::create_dir_all(&home)?;
     let binary = workspace.binary(Profile::Release, "scripted-provider");
     let mut provider = Provider::start(&binary, &home, &["--fast"])?;
-    let (plain_at, mut plain) = start_plain(&envoy, &home, provider.address)?;
+    let plain_at = ports::free()?;
+    let plain_bootstrap = bootstrap::plain(plain_at, provider.address);
+    let mut plain = start_envoy(&envoy, &home, "plain Envoy", plain_at, &plain_bootstrap)?;
     let (chain_at, mut chain) = start_chain(&service, &envoy, &home, provider.address)?;
+    let asking_at = ports::free()?;
+    let socket = home.join("chain/grpc.sock");
+    let asking_bootstrap = bootstrap::asking(asking_at, provider.address, &socket);
+    let mut asking = start_envoy(&envoy, &home, "asking Envoy", asking_at, &asking_bootstrap)?;
 
     let mut results = Results::default();
     step("measuring", || {
-        measure(options, &mut results, |kind| {
-            (
-                Target::new(plain_at, KEY, &kind.body()),
-                Target::new(chain_at, KEY, &kind.body()),
-            )
+        measure(options, &mut results, |contender, kind| {
+            let at = match contender {
+                Contender::Plain => plain_at,
+                Contender::Asking => asking_at,
+                Contender::Chain => chain_at,
+            };
+            Target::new(at, KEY, &kind.facts(), &kind.body())
         })
     })
     .inspect_err(|_| eprintln!("the logs are in {}", home.display()))?;
+    asking.stop(Duration::from_secs(5));
     chain.require_running()?;
     chain.stop();
     plain.stop(Duration::from_secs(5));
@@ -123,11 +155,11 @@ pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Lets both take turns, the one that begins changing from round to round.
+/// Lets all take turns, the one that begins changing from round to round.
 fn measure(
     options: &Options,
     results: &mut Results,
-    targets: impl Fn(Kind) -> (Target, Target),
+    target: impl Fn(Contender, Kind) -> Target,
 ) -> Result<()> {
     for round in 0..=options.rounds() {
         let warming = round == 0;
@@ -137,21 +169,15 @@ fn measure(
             options.slice()
         };
         for kind in [Kind::Json, Kind::Stream] {
-            let (plain, chain) = targets(kind);
             for connections in [CONNECTIONS, 1] {
-                let sample = |target: &Target| -> Result<Sample> {
+                let mut turns = Contender::ALL;
+                turns.rotate_left(round % Contender::ALL.len());
+                for contender in turns {
                     process::check_interrupted()?;
-                    target.load(connections, slice)
-                };
-                let (plain, chain) = if round % 2 == 0 {
-                    let plain = sample(&plain)?;
-                    (plain, sample(&chain)?)
-                } else {
-                    let chain = sample(&chain)?;
-                    (sample(&plain)?, chain)
-                };
-                if !warming {
-                    results.add(kind, connections, plain, chain);
+                    let sample = target(contender, kind).load(connections, slice)?;
+                    if !warming {
+                        results.add(kind, connections, contender, sample);
+                    }
                 }
             }
         }
@@ -194,58 +220,27 @@ fn chain_config(provider: SocketAddr) -> String {
     )
 }
 
-fn start_plain(envoy: &Path, home: &Path, provider: SocketAddr) -> Result<(SocketAddr, Daemon)> {
-    let at = ports::free()?;
-    let file = home.join("plain.json");
-    fs::write(&file, plain_bootstrap(at, provider).to_string())?;
+/// An Envoy with one worker and a bootstrap of ours.
+fn start_envoy(
+    envoy: &Path,
+    home: &Path,
+    name: &'static str,
+    at: SocketAddr,
+    bootstrap: &serde_json::Value,
+) -> Result<Daemon> {
+    let file = home.join(format!("{}.json", name.replace(' ', "-")));
+    fs::write(&file, bootstrap.to_string())?;
     let mut command = Command::new(envoy);
     command
         .arg("--config-path")
         .arg(&file)
         .args(["--disable-hot-restart", "--concurrency", "1"]);
-    let log: PathBuf = home.join("plain.log");
-    let mut daemon = Daemon::start("the plain Envoy", &command, log)?;
+    let log: PathBuf = home.join(format!("{}.log", name.replace(' ', "-")));
+    let mut daemon = Daemon::start(name, &command, log)?;
     let end = Instant::now() + START_LIMIT;
     while http::ask(at, "GET", "/").is_err() && Instant::now() < end {
         daemon.require_running()?;
         process::pause(Duration::from_millis(50))?;
     }
-    Ok((at, daemon))
-}
-
-/// The least that proxies HTTP: connection manager, router, one cluster.
-fn plain_bootstrap(at: SocketAddr, provider: SocketAddr) -> serde_json::Value {
-    let socket = |address: SocketAddr| json!({"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}});
-    let manager = json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "plain",
-        "route_config": {"virtual_hosts": [{
-            "name": "all",
-            "domains": ["*"],
-            "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "provider", "timeout": "0s"}}],
-        }]},
-        "http_filters": [{
-            "name": "envoy.filters.http.router",
-            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
-        }],
-    });
-    json!({"static_resources": {
-        "listeners": [{
-            "name": "plain",
-            "address": socket(at),
-            "filter_chains": [{"filters": [{
-                "name": "envoy.filters.network.http_connection_manager",
-                "typed_config": manager,
-            }]}],
-        }],
-        "clusters": [{
-            "name": "provider",
-            "type": "STATIC",
-            "connect_timeout": "2s",
-            "load_assignment": {
-                "cluster_name": "provider",
-                "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket(provider)}}]}],
-            },
-        }],
-    }})
+    Ok(daemon)
 }

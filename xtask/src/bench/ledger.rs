@@ -260,7 +260,7 @@ fn ask(at: SocketAddr, path: &str) -> String {
 }
 
 fn requests_a_second(at: SocketAddr) -> Result<String> {
-    let target = Target::new(at, KEY, &Kind::Json.body());
+    let target = Target::new(at, KEY, &Kind::Json.facts(), &Kind::Json.body());
     let sample = target.load(CONNECTIONS, LOAD)?;
     let whole = sample.whole.len() as u64 * 1_000;
     let lasted = u64::try_from(sample.lasted.as_millis())?.max(1);

@@ -32,12 +32,12 @@ pub(crate) struct Sample {
 }
 
 impl Target {
-    /// A chat request to what listens at `address`.
-    pub(crate) fn new(address: SocketAddr, key: &str, body: &str) -> Self {
+    /// A chat request to what listens at `address`, with one header more.
+    pub(crate) fn new(address: SocketAddr, key: &str, header: &str, body: &str) -> Self {
         let request = format!(
             "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\n\
              authorization: Bearer {key}\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n{body}",
+             {header}\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
         Self {
@@ -220,7 +220,7 @@ mod tests {
             &b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"[..],
             &b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"[..],
         ] {
-            let target = Target::new(answering(answer), "k", "{}");
+            let target = Target::new(answering(answer), "k", "a: b", "{}");
             let sample = target.load(1, Duration::from_millis(30)).unwrap();
             assert!(sample.whole.len() > 1, "{sample:?}");
             assert_eq!(sample.whole.len(), sample.first.len());
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn an_answer_that_is_no_200_is_an_error_that_shows_it() {
         let address = answering(b"HTTP/1.1 503 No\r\ncontent-length: 4\r\n\r\noops");
-        let error = Target::new(address, "k", "{}")
+        let error = Target::new(address, "k", "a: b", "{}")
             .load(1, Duration::from_millis(30))
             .unwrap_err();
         assert!(error.to_string().contains("503"), "{error}");

@@ -8,6 +8,22 @@ use std::time::Duration;
 use super::Kind;
 use super::load::Sample;
 
+/// Who takes turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contender {
+    /// Envoy as a proxy.
+    Plain,
+    /// Envoy that asks the service, and does nothing else.
+    Asking,
+    /// All of it.
+    Chain,
+}
+
+impl Contender {
+    /// In the order of the table.
+    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Asking, Self::Chain];
+}
+
 /// All rounds of all measurements.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
@@ -18,30 +34,41 @@ pub(crate) struct Results {
 struct Series {
     kind: Kind,
     connections: usize,
-    /// (plain, chain) of each round.
-    rounds: Vec<(Sample, Sample)>,
+    /// Samples of each contender, one per round.
+    rounds: [Vec<Sample>; 3],
 }
 
 impl Results {
-    /// Adds one round.
-    pub(crate) fn add(&mut self, kind: Kind, connections: usize, plain: Sample, chain: Sample) {
-        let round = (plain, chain);
+    /// Adds one contender's sample of a round.
+    pub(crate) fn add(
+        &mut self,
+        kind: Kind,
+        connections: usize,
+        contender: Contender,
+        sample: Sample,
+    ) {
         let same = |series: &&mut Series| series.kind == kind && series.connections == connections;
-        match self.series.iter_mut().find(same) {
-            Some(series) => series.rounds.push(round),
-            None => self.series.push(Series {
-                kind,
-                connections,
-                rounds: vec![round],
-            }),
+        if let Some(series) = self.series.iter_mut().find(same) {
+            series.rounds[contender as usize].push(sample);
+            return;
         }
+        let mut rounds: [Vec<Sample>; 3] = Default::default();
+        rounds[contender as usize].push(sample);
+        self.series.push(Series {
+            kind,
+            connections,
+            rounds,
+        });
     }
 }
 
 impl fmt::Display for Results {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "| | plain Envoy | whole chain | ratio |")?;
-        writeln!(formatter, "|---|---:|---:|---:|")?;
+        writeln!(
+            formatter,
+            "| | plain Envoy | asks the service, no more | whole chain | chain to plain |"
+        )?;
+        writeln!(formatter, "|---|---:|---:|---:|---:|")?;
         for series in &self.series {
             if series.connections == 1 {
                 series.write_latency(formatter)?;
@@ -62,19 +89,19 @@ impl Series {
     }
 
     fn write_throughput(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rates: Vec<(f64, f64)> = self
-            .rounds
-            .iter()
-            .map(|(plain, chain)| (rate(plain), rate(chain)))
-            .collect();
-        let plain = middle(rates.iter().map(|(plain, _)| *plain).collect());
-        let chain = middle(rates.iter().map(|(_, chain)| *chain).collect());
-        let ratio = middle(rates.iter().map(|(plain, chain)| chain / plain).collect());
+        let rates = |contender| -> Vec<f64> { self.samples(contender).map(rate).collect() };
+        let [plain, asking, chain] = Contender::ALL.map(rates);
+        let ratios =
+            |of: &[f64]| middle(plain.iter().zip(of).map(|(plain, of)| of / plain).collect());
+        let (asked, ratio) = (ratios(&asking), ratios(&chain));
         writeln!(
             formatter,
-            "| {}, {} connections | {plain:.0}/s | {chain:.0}/s | {ratio:.2} |",
+            "| {}, {} connections | {:.0}/s | {:.0}/s ({asked:.2}) | {:.0}/s | {ratio:.2} |",
             self.name(),
-            self.connections
+            self.connections,
+            middle(plain),
+            middle(asking),
+            middle(chain),
         )
     }
 
@@ -97,18 +124,21 @@ impl Series {
         share: f64,
         times: impl Fn(&Sample) -> &Vec<Duration>,
     ) -> fmt::Result {
-        let of = |side: fn(&(Sample, Sample)) -> &Sample| {
-            let all = self.rounds.iter().flat_map(|round| times(side(round)));
+        let [plain, asking, chain] = Contender::ALL.map(|contender| {
+            let all = self.samples(contender).flat_map(&times);
             quantile(all.map(|time| time.as_secs_f64() * 1000.0).collect(), share)
-        };
-        let (plain, chain) = (of(|round| &round.0), of(|round| &round.1));
+        });
         writeln!(
             formatter,
-            "| {}, 1 connection, {what} | {plain:.2} ms | {chain:.2} ms | {:.2} ({:+.2} ms) |",
+            "| {}, 1 connection, {what} | {plain:.2} ms | {asking:.2} ms | {chain:.2} ms | {:.2} ({:+.2} ms) |",
             self.name(),
             chain / plain,
             chain - plain
         )
+    }
+
+    fn samples(&self, contender: Contender) -> impl Iterator<Item = &Sample> {
+        self.rounds[contender as usize].iter()
     }
 }
 
@@ -168,15 +198,19 @@ mod tests {
     #[test]
     fn the_table_shows_rates_times_and_ratios() {
         let mut results = Results::default();
-        results.add(Kind::Json, 16, sample(1000, 1), sample(500, 2));
-        results.add(Kind::Json, 16, sample(1000, 1), sample(600, 2));
-        results.add(Kind::Json, 1, sample(10, 1), sample(10, 3));
+        for (count, chain) in [(1000, 500), (1000, 600)] {
+            results.add(Kind::Json, 16, Contender::Plain, sample(count, 1));
+            results.add(Kind::Json, 16, Contender::Asking, sample(800, 1));
+            results.add(Kind::Json, 16, Contender::Chain, sample(chain, 2));
+        }
+        for (contender, millis) in Contender::ALL.into_iter().zip([1, 2, 3]) {
+            results.add(Kind::Json, 1, contender, sample(10, millis));
+        }
         let table = results.to_string();
-        assert!(
-            table.contains("| JSON, 16 connections | 1000/s | 600/s | 0.60 |"),
-            "{table}"
-        );
-        let median = "| JSON, 1 connection, median | 1.00 ms | 3.00 ms | 3.00 (+2.00 ms) |";
+        let rates = "| JSON, 16 connections | 1000/s | 800/s (0.80) | 600/s | 0.60 |";
+        assert!(table.contains(rates), "{table}");
+        let median =
+            "| JSON, 1 connection, median | 1.00 ms | 2.00 ms | 3.00 ms | 3.00 (+2.00 ms) |";
         assert!(table.contains(median), "{table}");
     }
 
