@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// The least that proxies HTTP: connection manager, router, one cluster.
 pub(crate) fn plain(at: SocketAddr, provider: SocketAddr) -> Value {
-    proxy(at, vec![cluster("provider", &socket(provider))], Vec::new())
+    proxy(at, &[cluster("provider", &socket(provider))], Vec::new())
 }
 
 /// The same, which asks the service at `service` about each request as the chain does, and makes
@@ -32,11 +32,11 @@ pub(crate) fn asking(at: SocketAddr, provider: SocketAddr, service: &Path) -> Va
             }},
         },
     });
-    let clusters = vec![cluster("provider", &socket(provider)), grpc];
-    proxy(at, clusters, vec![ext_proc])
+    let clusters = [cluster("provider", &socket(provider)), grpc];
+    proxy(at, &clusters, vec![ext_proc])
 }
 
-fn proxy(at: SocketAddr, clusters: Vec<Value>, mut filters: Vec<Value>) -> Value {
+fn proxy(at: SocketAddr, clusters: &[Value], mut filters: Vec<Value>) -> Value {
     filters.push(json!({
         "name": "envoy.filters.http.router",
         "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
