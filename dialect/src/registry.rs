@@ -37,6 +37,11 @@ pub(crate) trait ProviderDialect: std::fmt::Debug + Sync {
         true
     }
 
+    /// Whether the deployment searches the web when chat requests have `web_search_options`.
+    fn searches(&self, _config: &UpstreamConfig) -> bool {
+        false
+    }
+
     /// The client's request in this dialect.
     fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError>;
 

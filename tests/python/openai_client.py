@@ -147,6 +147,21 @@ def completions():
     assert answer.choices[0].text == "You said: once upon", answer
 
 
+def completions_through_chat():
+    for model in BOTH[1:]:
+        stream = client.completions.create(
+            model=model, prompt="once upon", max_tokens=50, stream=True
+        )
+        said = "".join(chunk.choices[0].text for chunk in stream)
+        assert said == "You said: once upon", said
+
+
+def image_edit():
+    picture = ("a.png", b"\x89PNG", "image/png")
+    answer = client.images.edit(model="image", image=[picture, picture], prompt="bluer", n=2)
+    assert len(answer.data) == 2, answer
+
+
 def image_generation():
     answer = client.images.generate(model="image", prompt="a cat")
     assert answer.data[0].url == "https://images.example/1.png", answer

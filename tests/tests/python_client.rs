@@ -89,6 +89,8 @@ cases! {
     async_client
     embeddings
     completions
+    completions_through_chat
+    image_edit
     image_generation
     speech
     transcription

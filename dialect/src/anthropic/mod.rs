@@ -36,6 +36,10 @@ impl ProviderDialect for Anthropic {
         matches!(operation, Operation::Messages | Operation::CountTokens)
     }
 
+    fn searches(&self, _: &UpstreamConfig) -> bool {
+        true
+    }
+
     fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError> {
         match call.admission.operation {
             Operation::ChatCompletions => request::translate(call),

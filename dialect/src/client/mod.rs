@@ -12,6 +12,7 @@ mod messages;
 mod reply;
 mod responses;
 mod scan;
+mod search;
 
 use dragoman_proto::{Admission, ApiError, Operation, Usage};
 

@@ -37,6 +37,10 @@ impl ProviderDialect for Gemini {
         thinking::version(&config.model).is_none_or(|version| version >= (2, 5))
     }
 
+    fn searches(&self, _: &UpstreamConfig) -> bool {
+        true
+    }
+
     fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError> {
         match call.admission.operation {
             Operation::ChatCompletions => request::translate(call),

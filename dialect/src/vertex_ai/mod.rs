@@ -49,6 +49,10 @@ impl ProviderDialect for VertexAi {
         folder(config).reasons(config)
     }
 
+    fn searches(&self, config: &UpstreamConfig) -> bool {
+        folder(config).searches(config)
+    }
+
     fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError> {
         if claude::is_claude(&call.config.model) {
             claude::request(call)

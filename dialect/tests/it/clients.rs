@@ -407,3 +407,36 @@ fn defaults_of_chat_stay_out_of_native_requests() {
     names.sort_unstable();
     assert_eq!(names, ["max_tokens", "messages", "model", "temperature"]);
 }
+
+#[test]
+fn a_client_s_search_is_the_provider_s_own() {
+    let place = json!({"type": "approximate", "city": "Zürich", "country": "CH"});
+    let responses = json!({"input": "x", "tools": [
+        {"type": "web_search", "search_context_size": "high", "user_location": place},
+    ]});
+    let messages = json!({"max_tokens": 9, "messages": [{"role": "user", "content": "x"}], "tools": [
+        {"type": "web_search_20250305", "name": "web_search", "max_uses": 2, "user_location": place},
+    ]});
+    let ask = |target: &str, operation, body: &Value| {
+        translate(target, operation, &serde_json::to_vec(body).unwrap())
+    };
+    let translated = ask("anthropic", Operation::Responses, &responses).unwrap();
+    let sent: Value = serde_json::from_slice(&translated.body.unwrap()).unwrap();
+    assert_eq!(
+        sent["tools"],
+        json!([{"type": "web_search_20250305", "name": "web_search", "max_uses": 10,
+            "user_location": place}])
+    );
+    let translated = ask("gemini", Operation::Messages, &messages).unwrap();
+    let sent: Value = serde_json::from_slice(&translated.body.unwrap()).unwrap();
+    assert_eq!(sent["tools"], json!([{"googleSearch": {}}]));
+    assert_eq!(
+        translated.dropped,
+        [
+            "tools.web_search_20250305.max_uses",
+            "web_search_options.user_location"
+        ]
+    );
+    let error = ask("groq", Operation::Responses, &responses).unwrap_err();
+    assert_eq!(error.param.as_deref(), Some("tools.web_search"));
+}

@@ -10,11 +10,13 @@
 use std::borrow::Cow;
 
 use dragoman_proto::ApiError;
+use serde_json::value::RawValue;
 
 use super::{
     super::{
         ChatRequest, Client,
         chat::{Function, JsonSchema, ResponseFormat, Tool, ToolChoice, invalid, read},
+        search,
     },
     content::Conversation,
     schema::{MessageIn, OutputConfig, OutputFormat, ThinkingConfig, ToolChoiceIn, ToolIn},
@@ -60,7 +62,7 @@ pub(in super::super) fn request(
     chat.retain(|name| !TRANSLATED.contains(&name));
     refuse(&request, &mut chat, extras, &mut unsupported);
     messages(&request, &mut chat, extras, &mut unsupported)?;
-    tools(&request, &mut chat, extras, &mut unsupported)?;
+    tools(folder, call, &request, &mut chat, &mut unsupported)?;
     let config: OutputConfig<'_> = read(&request, "output_config")?.unwrap_or_default();
     reasoning(folder, call, &request, &config, &mut chat, &mut unsupported)?;
     let format = match config.format {
@@ -128,14 +130,17 @@ fn messages(
 }
 
 fn tools(
+    folder: &dyn ProviderDialect,
+    call: &Call<'_>,
     request: &Object<'_>,
     chat: &mut Object<'_>,
-    extras: bool,
     unsupported: &mut Unsupported,
 ) -> Result<(), ApiError> {
+    let extras = folder.takes_extras(call.config);
     let given: Vec<ToolIn<'_>> = read(request, "tools")?.unwrap_or_default();
+    let raws: Vec<&RawValue> = read(request, "tools")?.unwrap_or_default();
     let mut tools = Vec::with_capacity(given.len());
-    for tool in given {
+    for (tool, raw) in given.into_iter().zip(raws) {
         match tool.r#type.as_deref() {
             None | Some("custom") => tools.push(Tool {
                 r#type: "function",
@@ -148,7 +153,11 @@ fn tools(
                 cache_control: tool.cache_control.filter(|_| extras),
             }),
             // The provider's own: to search the web, to edit a text, to use a computer.
-            Some(kind) => unsupported.refuse(&format!("tools.{kind}")),
+            Some(kind) => {
+                if !search::take(folder, call, raw, chat, unsupported) {
+                    unsupported.refuse(&format!("tools.{kind}"));
+                }
+            }
         }
     }
     if tools.is_empty() {

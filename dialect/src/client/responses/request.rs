@@ -10,11 +10,13 @@
 use std::borrow::Cow;
 
 use dragoman_proto::ApiError;
+use serde_json::value::RawValue;
 
 use super::{
     super::{
         ChatRequest, Client,
         chat::{Function, JsonSchema, ResponseFormat, Tool, ToolChoice, invalid, read},
+        search,
     },
     echo::Echo,
     input::Conversation,
@@ -79,7 +81,7 @@ pub(in super::super) fn request(
     chat.retain(|name| !TRANSLATED.contains(&name));
     let extras = folder.takes_extras(call.config);
     input(&request, &mut chat, extras, &mut unsupported)?;
-    tools(&request, &mut chat, &mut unsupported)?;
+    tools(folder, call, &request, &mut chat, &mut unsupported)?;
     refuse(&request, &mut unsupported);
     if let Some(limit) = request.some("max_output_tokens") {
         chat.set("max_tokens", limit);
@@ -149,13 +151,16 @@ fn input(
 }
 
 fn tools(
+    folder: &dyn ProviderDialect,
+    call: &Call<'_>,
     request: &Object<'_>,
     chat: &mut Object<'_>,
     unsupported: &mut Unsupported,
 ) -> Result<(), ApiError> {
     let given: Vec<ToolIn<'_>> = read(request, "tools")?.unwrap_or_default();
+    let raws: Vec<&RawValue> = read(request, "tools")?.unwrap_or_default();
     let mut tools = Vec::with_capacity(given.len());
-    for tool in given {
+    for (tool, raw) in given.into_iter().zip(raws) {
         if tool.r#type == "function" {
             tools.push(Tool {
                 r#type: "function",
@@ -167,8 +172,8 @@ fn tools(
                 },
                 cache_control: None,
             });
-        } else {
-            // OpenAI's own: to search the web or files, to run code.
+        } else if !search::take(folder, call, raw, chat, unsupported) {
+            // OpenAI's own: to search files, to run code.
             unsupported.refuse(&format!("tools.{}", tool.r#type));
         }
     }

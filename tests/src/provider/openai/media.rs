@@ -15,8 +15,8 @@ use super::{
 
 /// Tokens of an image that is made.
 const PER_IMAGE_MADE: u64 = 100;
-/// The first bytes of an MP3 of 128 kbit/s, of which 16,000 are a second.
-const MP3: [u8; 4] = [0xFF, 0xFB, 0x90, 0x00];
+/// The first bytes of an MP3 of 128 kbit/s, of which 16,000 are a second: an empty tag, and a frame.
+const MP3: &[u8] = b"ID3\x04\0\0\0\0\0\0\xFF\xFB\x90\x00";
 /// Bytes of speech for each character.
 const PER_CHARACTER: usize = 1_000;
 
