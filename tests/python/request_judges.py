@@ -130,11 +130,13 @@ FREE = {"Function.parameters", "ToolParam.input_schema"}
 # What the server reads and its client for Python has not heard of:
 # https://github.com/ollama/ollama/blob/main/api/types.go
 NEWS = {"Message.tool_call_id", "ToolCall.id"}
-# What the clients of two fixtures say in words that are not OpenAI's goes to the provider as it is.
+# What the clients of these fixtures say in words that are not OpenAI's goes to the provider as it is.
 LEAVE = shape.Leave(free=FREE, news=NEWS)
 PASSED = {
     "ollama_own": ("num_ctx", "options", "keep_alive", "think", "top_k"),
     "unsupported_allowed": ("seed", "foo", "options.foo"),
+    "google_thinking": ("extra_body", "options.extra_body"),
+    "google_unknown": ("google", "options.google"),
 }
 
 

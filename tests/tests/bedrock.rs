@@ -213,6 +213,32 @@ fn without_a_key_it_is_envoy_s_own_that_signs() {
 }
 
 #[test]
+fn a_request_that_nobody_can_sign_goes_elsewhere() {
+    run(async {
+        let provider = ScriptedProvider::start().await.expect("a provider");
+        let keyless = json!({
+            "model": format!("bedrock/{CLAUDE}"), "aws_region_name": "eu-central-1",
+            "aws_bedrock_runtime_endpoint": provider.root(),
+        });
+        let config = Config::new()
+            .deployment("keyless", keyless)
+            .openai("openai", &provider, "gpt-x")
+            .fallback("keyless", &["openai"]);
+        let stack = Setup::new(&config)
+            // Where a machine of AWS's would tell it who it is, there is none here.
+            .envoy_env("AWS_EC2_METADATA_DISABLED", "true")
+            .start()
+            .await
+            .expect("a stack");
+        let reply = stack.chat(asking("keyless", "signed by nobody")).await;
+        assert_eq!(reply.said(), "You said: signed by nobody");
+        let requests = provider.requests_with("signed by nobody");
+        assert_eq!(requests.len(), 2);
+        assert_eq!(requests[0].header("authorization"), None);
+    });
+}
+
+#[test]
 fn a_stream_arrives_word_by_word_however_it_is_cut() {
     run(async {
         let fixture = fixture().await;
