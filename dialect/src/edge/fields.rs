@@ -332,7 +332,11 @@ impl Inspector {
             // Where a provider has no schemas, a tool stands for one.
             ("response_format", _, Shape::Object { .. }) => tally.tools(),
             ("previous_response_id" | "conversation" | "prompt", Responses, _)
-            | ("container", Messages, _) => tally.medium(Medium::Elsewhere),
+            | ("container", Messages, _)
+            // What Google keeps, by whichever client and under whichever name.
+            | ("cached_content" | "extra_body" | "google", _, _) => {
+                tally.medium(Medium::Elsewhere);
+            }
             ("best_of", Completions, Shape::Whole(n)) => {
                 self.best_of = u32::try_from(*n).unwrap_or(u32::MAX).max(self.best_of);
             }

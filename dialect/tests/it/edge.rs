@@ -233,6 +233,17 @@ fn what_is_stored_elsewhere_is_unseen() {
 }
 
 #[test]
+fn what_google_has_cached_is_unseen() {
+    for member in [
+        r#""cached_content":"cachedContents/1""#,
+        r#""extra_body":{"google":{"cached_content":"cachedContents/1"}}"#,
+        r#""google":{"cached_content":"cachedContents/1"}"#,
+    ] {
+        assert!(with(member).unwrap().extent.unseen, "{member}");
+    }
+}
+
+#[test]
 fn what_the_provider_does_on_its_own_is_named() {
     let named = |operation, members: &str| {
         let body = format!(
