@@ -31,6 +31,7 @@ pub(crate) fn check(workspace: &Workspace, envoy: &Path) -> Result<()> {
     published(&compose, &mut wrong);
     variables(&text, &read(root, CONFIG)?, &compose, &example, &mut wrong);
     images(&compose, &mut wrong);
+    shared(&compose, &read(root, "Dockerfile")?, &mut wrong);
     bootstrap(workspace, envoy, &compose, &mut wrong);
     engine(root, &mut wrong);
     if !wrong.is_empty() {
@@ -145,6 +146,52 @@ fn images(compose: &Value, wrong: &mut Vec<String>) {
     }
 }
 
+/// The folders that Envoy shares with the service are there for both, at the same place and for the
+/// same user; and Envoy keeps nothing of its log back.
+fn shared(compose: &Value, dockerfile: &str, wrong: &mut Vec<String>) {
+    let (envoy, service) = (
+        &compose["services"]["envoy"],
+        &compose["services"]["dragoman"],
+    );
+    let folders = strings(&service["command"]).filter_map(|flag| flag.split_once("-dir="));
+    for (flag, folder) in folders {
+        let writes = flag == "--spool";
+        for (name, definition) in [("envoy", envoy), ("dragoman", service)] {
+            let mount = strings(&definition["volumes"])
+                .filter_map(|mount| mount.split_once(':'))
+                .find(|(_, place)| place.trim_end_matches(":ro") == folder);
+            match mount {
+                None => wrong.push(format!("{FILE}: {name} does not mount {folder}")),
+                Some((_, place)) if writes && place.ends_with(":ro") => {
+                    wrong.push(format!("{FILE}: {name} cannot write {folder}"));
+                }
+                Some(_) => {}
+            }
+        }
+        let made = folder.replace("/var/lib/", "/folders/");
+        let makes = |line: &str| line.split_whitespace().any(|word| word == made);
+        if !dockerfile.lines().any(makes) {
+            wrong.push(format!("Dockerfile does not make {folder} for its user"));
+        }
+    }
+    let user = dockerfile
+        .lines()
+        .find_map(|line| line.strip_prefix("USER "));
+    if envoy["user"].as_str() != user {
+        wrong.push(format!(
+            "{FILE}: envoy is not the user of the service's image"
+        ));
+    }
+    let command: Vec<&str> = strings(&envoy["command"]).collect();
+    let flush = ["--file-flush-min-size-kb", "0"];
+    if !command.windows(2).any(|pair| pair == flush) {
+        wrong.push(format!(
+            "{FILE}: envoy keeps its log back; give it {}",
+            flush.join(" ")
+        ));
+    }
+}
+
 /// The mounted bootstrap is what the service would write, and Envoy takes it.
 fn bootstrap(workspace: &Workspace, envoy: &Path, compose: &Value, wrong: &mut Vec<String>) {
     let file = workspace.root.join(BOOTSTRAP);
@@ -216,6 +263,29 @@ mod tests {
         let names = after_each(text, "${");
         assert_eq!(names.into_iter().collect::<Vec<_>>(), ["ONE", "TWO"]);
         assert!(after_each(text, "os.environ/").contains("THREE"));
+    }
+
+    #[test]
+    fn folders_that_one_side_lacks_and_another_user_are_told() {
+        let compose = |envoy: &str| -> Value {
+            let text = format!(
+                "services:\n  dragoman:\n    command: [\"--spool-dir=/var/lib/s\"]\n    \
+                 volumes: [\"s:/var/lib/s\"]\n  envoy:\n    {envoy}\n"
+            );
+            serde_yaml_ng::from_str(&text).unwrap()
+        };
+        let dockerfile = "RUN install --mode=0700 /folders/s\nUSER 7:7";
+        let faults = |envoy: &str| {
+            let mut wrong = Vec::new();
+            shared(&compose(envoy), dockerfile, &mut wrong);
+            wrong
+        };
+        let right = "command: [envoy, --file-flush-min-size-kb, \"0\"]\n    user: \"7:7\"\n    \
+                     volumes: [\"s:/var/lib/s\"]";
+        assert_eq!(faults(right), [""; 0]);
+        let read_only = right.replace("/var/lib/s\"", "/var/lib/s:ro\"");
+        assert_eq!(faults(&read_only).len(), 1);
+        assert_eq!(faults("user: root").len(), 3);
     }
 
     #[test]
