@@ -208,6 +208,9 @@ pub struct Own {
     pub enforce_usage_limits: bool,
     /// What happens to a request under a budget whose price is not known.
     pub unknown_price: UnknownPrice,
+    /// A file of prices that come before the built-in ones: LiteLLM's list, or our own form of it. A
+    /// relative path begins at the configuration file's folder.
+    pub prices: Option<String>,
     /// Extras of budgets.
     pub budgets: Budgets,
     /// How long the ledger keeps rows of requests, `ledger.retention_days`; for ever unless set. Sums

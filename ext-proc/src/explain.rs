@@ -1,17 +1,26 @@
 //! Commands that print and end.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
+use dragoman_policy::PriceTable;
+
 use crate::cli::Services;
-use crate::source;
+use crate::{prices, source};
 
 /// Prints what was understood of a configuration.
 #[expect(clippy::print_stdout, reason = "printing is what the command is for")]
 pub fn check(path: &Path) -> anyhow::Result<()> {
     let config = source::load(path)?;
     print!("{}", dragoman_config::report(&config));
+    let bundled = Arc::new(PriceTable::bundled()?);
+    let table = prices::load(path, &config, &bundled)?;
+    if let Some(file) = &config.own.prices {
+        let (models, version) = (table.len(), table.version());
+        println!("\nprices  {file}: {models} models, version {version}");
+    }
     Ok(())
 }
 

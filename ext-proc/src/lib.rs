@@ -16,6 +16,7 @@ pub mod ledger;
 mod listen;
 pub mod live;
 mod log;
+mod prices;
 mod probe;
 mod reload;
 pub mod routing;

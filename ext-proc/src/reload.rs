@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use crate::credentials::Tokens;
 use crate::live::Live;
 use crate::routing::Routing;
-use crate::source;
 use crate::topology::{Surroundings, topology};
+use crate::{prices, source};
 
 /// How often the file is looked at. Polling works where notifications do not: in containers, on
 /// network mounts, and when a file is replaced instead of written.
@@ -24,7 +24,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Reloader {
     pub(crate) path: PathBuf,
     pub(crate) text: String,
-    pub(crate) prices: Arc<PriceTable>,
+    /// What stood in the file of prices that it names.
+    pub(crate) price_text: Option<String>,
+    pub(crate) bundled: Arc<PriceTable>,
     pub(crate) around: Surroundings,
     pub(crate) live: Arc<ArcSwap<Live>>,
     pub(crate) routing: Arc<Routing>,
@@ -47,11 +49,13 @@ impl Reloader {
         }
     }
 
+    /// Takes over what changed: the configuration, or the prices that it names.
     async fn look(&mut self) {
         let Ok(text) = tokio::fs::read_to_string(&self.path).await else {
             return;
         };
-        if text == self.text {
+        let price_text = prices::text(&self.path, &self.live.load().config);
+        if text == self.text && price_text == self.price_text {
             return;
         }
         self.text = text;
@@ -69,10 +73,14 @@ impl Reloader {
                 tracing::error!(%path, "the changed configuration is not taken over: {error:#}");
             }
         }
+        // Of the file that the configuration in force names, which may be another than before.
+        self.price_text = prices::text(&self.path, &self.live.load().config);
     }
 
     async fn apply(&mut self) -> anyhow::Result<()> {
-        let live = Live::new(source::parse(&self.path, &self.text)?, &self.prices)?;
+        let config = source::parse(&self.path, &self.text)?;
+        let table = prices::load(&self.path, &config, &self.bundled)?;
+        let live = Live::new(config, &table)?;
         self.tokens.configure(&live.config).await;
         self.routing.configure(&live);
         let live = Arc::new(live);

@@ -24,7 +24,7 @@ use crate::state::StateFolder;
 use crate::storage::Storage;
 use crate::topology::{Surroundings, topology};
 use crate::xds::EnvoyStatus;
-use crate::{filter_module, https, source};
+use crate::{filter_module, https, prices, source};
 
 /// Runs the service until SIGINT or SIGTERM.
 pub fn run(options: &Serve) -> anyhow::Result<()> {
@@ -49,8 +49,10 @@ async fn serve(options: &Serve) -> anyhow::Result<()> {
     let filter = filter_module::install(&filter_dir)?;
     let around = surroundings(options, &state, filter)?;
     let spool = around.spool.clone();
-    let prices = Arc::new(PriceTable::bundled()?);
-    let live = Live::new(config, &prices)?;
+    let bundled = Arc::new(PriceTable::bundled()?);
+    let price_text = prices::text(&options.config, &config);
+    let table = prices::load(&options.config, &config, &bundled)?;
+    let live = Live::new(config, &table)?;
     let mut tokens = Tokens::new(Arc::new(Google::new(&options.ca_file)?));
     let board = tokens.board();
     tokens.configure(&live.config).await;
@@ -67,7 +69,8 @@ async fn serve(options: &Serve) -> anyhow::Result<()> {
     let reloader = Reloader {
         path: options.config.clone(),
         text,
-        prices,
+        price_text,
+        bundled,
         around,
         live: Arc::clone(&live),
         routing: Arc::clone(&routing),

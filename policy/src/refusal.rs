@@ -34,6 +34,12 @@ pub enum Refusal {
     /// Only the master key may do this.
     #[error("this needs the master key")]
     MasterOnly,
+    /// The key may not use the endpoint.
+    #[error("this API key may not use {path}")]
+    RouteNotAllowed {
+        /// As it is listed: `/v1/chat/completions`.
+        path: String,
+    },
     /// The key may not use the model.
     #[error("this API key may not use the model `{model}`")]
     ModelNotAllowed {
@@ -112,6 +118,9 @@ impl From<Refusal> for ApiError {
                 error(ErrorKind::Authentication).code("key_blocked")
             }
             Refusal::MasterOnly => error(ErrorKind::PermissionDenied),
+            Refusal::RouteNotAllowed { .. } => {
+                error(ErrorKind::PermissionDenied).code("key_route_access_denied")
+            }
             Refusal::ModelNotAllowed { .. } => error(ErrorKind::PermissionDenied)
                 .param("model")
                 .code("key_model_access_denied"),
@@ -131,7 +140,7 @@ impl From<Refusal> for ApiError {
                 .retry_after(1),
             Refusal::Budget(refused) => budget_error(&refused, message),
             Refusal::Limit(exceeded) => {
-                let error = error(ErrorKind::RateLimit);
+                let error = error(ErrorKind::RateLimit).tell(exceeded.headers());
                 match exceeded.retry_after {
                     Some(seconds) => error.retry_after(seconds),
                     None => error,
@@ -150,15 +159,16 @@ impl From<Refusal> for ApiError {
     }
 }
 
-/// A budget that is only held by others frees itself in a moment; one that is used up does not
-/// before its window ends.
+/// A budget that is used up does not free itself before its window ends. One that is only held by
+/// requests under way does in a moment, so clients are told to try again; the code tells the two apart.
 fn budget_error(refused: &budget::Refused, message: String) -> ApiError {
+    let error = ApiError::new(ErrorKind::InsufficientQuota, message).tell(refused.headers());
     if refused.is_contended() {
-        return ApiError::new(ErrorKind::RateLimit, message)
+        return error
             .code("budget_reserved")
-            .retry_after(CONTENDED_RETRY_SECONDS);
+            .retry_after(CONTENDED_RETRY_SECONDS)
+            .should_retry(true);
     }
-    let error = ApiError::new(ErrorKind::InsufficientQuota, message);
     match refused.retry_after {
         Some(seconds) => error.retry_after(seconds),
         None => error,

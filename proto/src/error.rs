@@ -41,7 +41,8 @@ pub enum ErrorKind {
     UnsupportedMedia,
     /// 429 `rate_limit_exceeded`: wait and it will pass.
     RateLimit,
-    /// 429 `insufficient_quota`: a budget is exhausted; retrying does not help before it resets.
+    /// 429 `insufficient_quota`: a budget has no room; where it is exhausted, retrying does not help
+    /// before it resets.
     InsufficientQuota,
     /// 500: a defect of ours.
     Internal,
@@ -155,6 +156,17 @@ pub struct ApiError {
     pub code: Option<String>,
     /// Seconds after which trying again makes sense.
     pub retry_after: Option<u64>,
+    /// What few errors have; boxed, because errors are returned by value everywhere.
+    more: Option<Box<More>>,
+}
+
+/// What few errors have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct More {
+    /// Whether a client should try again by itself, where the kind alone does not tell.
+    should_retry: Option<bool>,
+    /// What the client is told in headers: of its limits and its budget.
+    told: Vec<(&'static str, String)>,
 }
 
 impl ApiError {
@@ -166,6 +178,7 @@ impl ApiError {
             param: None,
             code: None,
             retry_after: None,
+            more: None,
         }
     }
 
@@ -195,6 +208,22 @@ impl ApiError {
         self
     }
 
+    /// Says whether a client should try again by itself.
+    #[must_use]
+    pub fn should_retry(mut self, should_retry: bool) -> Self {
+        self.more.get_or_insert_default().should_retry = Some(should_retry);
+        self
+    }
+
+    /// Tells more in headers.
+    #[must_use]
+    pub fn tell(mut self, headers: Vec<(&'static str, String)>) -> Self {
+        if !headers.is_empty() {
+            self.more.get_or_insert_default().told = headers;
+        }
+        self
+    }
+
     /// The HTTP status.
     pub const fn status(&self) -> u16 {
         self.kind.status()
@@ -206,9 +235,13 @@ impl ApiError {
         if let Some(seconds) = self.retry_after {
             headers.push(("retry-after", seconds.to_string()));
         }
-        if self.kind == ErrorKind::InsufficientQuota {
-            headers.push(("x-should-retry", "false".to_owned()));
+        let hopeless = self.kind == ErrorKind::InsufficientQuota;
+        let more = self.more.as_deref();
+        let should_retry = more.and_then(|more| more.should_retry);
+        if let Some(should_retry) = should_retry.or(hopeless.then_some(false)) {
+            headers.push(("x-should-retry", should_retry.to_string()));
         }
+        headers.extend(more.iter().flat_map(|more| more.told.iter().cloned()));
         headers
     }
 

@@ -13,12 +13,13 @@ use crate::{
 const MAX_BODY: u64 = 32 << 20;
 const MIN_OUTPUT: u64 = 256;
 
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 8] = [
     "root_path",
     "max_body_bytes",
     "min_output_tokens",
     "enforce_usage_limits",
     "unknown_price",
+    "prices",
     "budgets",
     "ledger",
 ];
@@ -27,12 +28,13 @@ const BUDGETS: [&str; 4] = ["dry_run", "allow_unbounded", "downgrade", "alert_we
 const DOWNGRADE: [&str; 2] = ["at", "to"];
 
 /// Variables that override the section, each with the key that it stands for.
-const VARIABLES: [(&str, &str); 5] = [
+const VARIABLES: [(&str, &str); 6] = [
     ("DRAGOMAN_ROOT_PATH", "root_path"),
     ("DRAGOMAN_MAX_BODY_BYTES", "max_body_bytes"),
     ("DRAGOMAN_MIN_OUTPUT_TOKENS", "min_output_tokens"),
     ("DRAGOMAN_ENFORCE_USAGE_LIMITS", "enforce_usage_limits"),
     ("DRAGOMAN_UNKNOWN_PRICE", "unknown_price"),
+    ("DRAGOMAN_PRICES", "prices"),
 ];
 const BUDGET_VARIABLES: [(&str, &str); 2] = [
     ("DRAGOMAN_DRY_RUN", "dry_run"),
@@ -64,6 +66,9 @@ pub(super) fn read(
             .boolean("enforce_usage_limits", reader)?
             .unwrap_or(false),
         unknown_price: unknown_price(&mut section, reader)?,
+        prices: section
+            .text("prices", reader)?
+            .filter(|path| !path.trim().is_empty()),
         budgets: read_budgets(
             overridden(budgets, &BUDGET_VARIABLES, reader),
             aliases,

@@ -1,6 +1,7 @@
 //! The rest of `litellm_params`: prices, settings of providers, defaults for the request.
 
 use dragoman_policy::Price;
+use dragoman_policy::prices::is_read;
 use dragoman_proto::Dialect;
 use indexmap::IndexMap;
 use serde_json::{Map, Number, Value};
@@ -26,6 +27,12 @@ pub(super) fn prices(
                 continue;
             };
             match as_number(&value) {
+                Some(_) if !is_read(&key) => {
+                    reader.ignored(
+                        &path,
+                        "this price is not counted: what it is for is charged at the others",
+                    );
+                }
                 Some(price) => {
                     prices.entry(key).or_insert(price);
                 }

@@ -6,7 +6,10 @@ use super::{
     media::{self, Medium},
     tally::{MAX_NAME, Tally},
 };
-use crate::multipart::{self, Part};
+use crate::{
+    multipart::{self, Part},
+    sound,
+};
 
 pub(super) fn inspect(
     operation: Operation,
@@ -72,8 +75,10 @@ fn tally(body: &[u8], parts: &[Part<'_>], images: bool) -> Tally {
         match (part.is_file, images, part.name) {
             (true, true, _) => tally.medium(Medium::Image),
             (true, false, _) => {
-                let sound = body.get(part.range.clone()).unwrap_or_default();
-                tally.medium(Medium::Sound(media::longest_ms(sound.len(), sound)));
+                let file = body.get(part.range.clone()).unwrap_or_default();
+                // What it says of itself counts where the provider counts nothing.
+                let ms = media::longest_ms(file.len(), file).max(sound::milliseconds(file));
+                tally.medium(Medium::Sound(ms));
             }
             (false, _, "prompt") => tally.text(part.range.len()),
             _ => {}

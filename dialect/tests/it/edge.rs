@@ -357,6 +357,23 @@ fn a_form_states_its_model() {
 }
 
 #[test]
+fn a_file_that_claims_to_last_long_is_believed() {
+    let kind = Some("multipart/form-data; boundary=b");
+    let operation = Operation::AudioTranscriptions;
+    let audio_ms = |file: &[u8]| {
+        let (head, tail) = FORM.split_once("RIFF").unwrap();
+        let body = [head.as_bytes(), file, tail.as_bytes()].concat();
+        let facts = inspect(operation, "/p", kind, &body).unwrap();
+        facts.extent.audio_ms
+    };
+    assert_eq!(audio_ms(b"OggS"), 8);
+    // a byte of each second, it says
+    let mut wave = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+    wave.extend([1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 8, 0]);
+    assert_eq!(audio_ms(&wave), 36_000);
+}
+
+#[test]
 fn the_wrong_kind_of_body_is_415() {
     let json = inspect(
         Operation::AudioTranscriptions,

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dragoman_envoy::timed_cluster_name;
-use dragoman_policy::budget::BudgetState;
+use dragoman_policy::budget::{BudgetState, key_headers};
 use dragoman_policy::plan::{Attempt, Plan, Wishes};
-use dragoman_policy::{Credential, NanoDollars, NoPlan, Principal, Refusal, Scope, UnixMillis};
-use dragoman_proto::{Admission, ApiError, ClientDialect, ErrorKind, Facts, Operation, names};
+use dragoman_policy::{Credential, NoPlan, Principal, Refusal, Scope, UnixMillis};
+use dragoman_proto::{Admission, ApiError, ClientDialect, ErrorKind, Facts, Operation};
 
 use crate::accounting::{Bill, Estimate};
 use crate::accounts::{Accounts, Granted, Warning};
@@ -113,6 +113,7 @@ impl Admitter {
         let principal = self.authority.authenticate(&credential).await?;
         let live = self.live.load_full();
         let alias = requested_model(&live, facts)?;
+        principal.authorize_operation(facts.operation)?;
         principal.authorize(&alias)?;
         let asking = Asking {
             live: &live,
@@ -202,7 +203,10 @@ impl Admitter {
         let mut wishes = Wishes::from(&facts.overrides);
         wishes.num_retries = wishes.num_retries.or_else(|| live.max_retries(alias));
         if let Some(fallbacks) = &mut wishes.fallbacks {
-            fallbacks.retain(|alias| principal.models.allows(alias));
+            fallbacks.retain(|alias| principal.authorize(alias).is_ok());
+            for alias in fallbacks {
+                *alias = principal.resolve(alias).to_owned();
+            }
         }
         let plan = self.routing.plan(
             live,
@@ -311,14 +315,11 @@ fn response_headers(
         account.scope == Scope::Key && *account.id == *principal.key_id
     };
     if let Some(state) = granted.budgets.iter().find(of_key) {
-        let spent = state.balance.spent.to_string();
-        headers.push(("x-litellm-key-spend".to_owned(), spent));
-        if state.budget.limit != NanoDollars::MAX {
-            let limit = state.budget.limit.to_string();
-            headers.push(("x-litellm-key-max-budget".to_owned(), limit));
-            let left = state.room().to_string();
-            headers.push((names::KEY_BUDGET_LEFT.to_owned(), left));
-        }
+        let told = key_headers(state.balance, state.budget.limit);
+        headers.extend(
+            told.into_iter()
+                .map(|(name, value)| (name.to_owned(), value)),
+        );
     }
     headers
 }

@@ -34,7 +34,9 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let credential = credential(&parts.headers)?;
         let authority = Arc::<dyn Authority>::from_ref(state);
-        Ok(Self(authority.authenticate(&credential).await?))
+        let principal = authority.authenticate(&credential).await?;
+        principal.authorize_path(parts.uri.path())?;
+        Ok(Self(principal))
     }
 }
 

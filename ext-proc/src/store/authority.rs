@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use dragoman_policy::keys::MASTER;
+use dragoman_policy::keys::{MASTER, RouteAccess};
 use dragoman_policy::{
     AccountId, Credential, Holder, KeyHash, ModelAccess, Principal, Refusal, Scope, Terms,
     UnixMillis,
@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tonic::async_trait;
 
-use super::{Grant, KeyStore, Profile, StoreError};
+use super::{Grant, KeyStore, Profile, StoreError, VirtualKey};
 use crate::authority::{Authority, AuthorityError, Unavailable};
 use crate::clock;
 
@@ -282,11 +282,17 @@ fn principal(grant: &Grant) -> Principal {
         team_id: key.team_id.clone(),
         user_id: key.user_id.clone(),
         models: models(grant),
+        routes: routes(key),
         aliases,
         tags,
         holders: holders(grant),
         is_master: false,
     }
+}
+
+/// The endpoints that a key may use. What no longer reads allows nothing.
+fn routes(key: &VirtualKey) -> RouteAccess {
+    RouteAccess::from_list(&key.routes).unwrap_or_else(|_| RouteAccess::Only(Vec::new()))
 }
 
 /// The tags of a profile: also those in its metadata, where LiteLLM's clients put them.

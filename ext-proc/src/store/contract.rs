@@ -104,6 +104,7 @@ pub(super) fn bare(secret: &str) -> VirtualKey {
         user_id: None,
         team_id: None,
         profile: Profile::default(),
+        routes: vec!["/chat/completions".into()],
         expires: None,
         rotations: 0,
         rotated_at: None,

@@ -22,6 +22,8 @@ pub struct VirtualKey {
     pub team_id: Option<String>,
     /// What it may do.
     pub profile: Profile,
+    /// The endpoints that it may use, as LiteLLM lists them; empty means all.
+    pub routes: Vec<String>,
     /// From when on it is no longer valid.
     pub expires: Option<UnixMillis>,
     /// How often it was regenerated.

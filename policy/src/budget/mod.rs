@@ -13,7 +13,9 @@
 
 use std::sync::Arc;
 
-use crate::account::AccountId;
+use dragoman_proto::names;
+
+use crate::account::{AccountId, Scope};
 use crate::money::NanoDollars;
 use crate::prices::Unpriced;
 use crate::time::UnixMillis;
@@ -207,6 +209,15 @@ impl Refused {
         self.needed <= self.limit.saturating_sub(self.balance.spent)
     }
 
+    /// What the client is told of its budget in headers, when it is its key's.
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        if self.account.scope == Scope::Key {
+            key_headers(self.balance, self.limit)
+        } else {
+            Vec::new()
+        }
+    }
+
     /// What is left.
     pub fn remaining(&self) -> NanoDollars {
         self.balance.room(self.limit)
@@ -232,6 +243,16 @@ impl Refused {
              the request may cost ${needed}; {reset}"
         )
     }
+}
+
+/// What a client is told of its key's budget, in dollars: spent, the limit, what is left.
+pub fn key_headers(balance: Balance, limit: NanoDollars) -> Vec<(&'static str, String)> {
+    let mut headers = vec![("x-litellm-key-spend", balance.spent.to_string())];
+    if limit < NanoDollars::MAX {
+        headers.push(("x-litellm-key-max-budget", limit.to_string()));
+        headers.push((names::KEY_BUDGET_LEFT, balance.room(limit).to_string()));
+    }
+    headers
 }
 
 /// A request that the budgets have room for.

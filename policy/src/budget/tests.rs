@@ -248,6 +248,15 @@ fn a_budget_that_others_hold_is_told_from_one_that_is_used_up() {
     let error = dragoman_proto::ApiError::from(Refusal::from(contended));
     assert_eq!((error.status(), error.retry_after), (429, Some(1)));
     assert_eq!(error.code.as_deref(), Some("budget_reserved"));
+    assert_eq!(error.kind, dragoman_proto::ErrorKind::InsufficientQuota);
+    let headers = error.headers();
+    for (name, value) in [
+        ("x-should-retry", "true"),
+        ("x-litellm-key-max-budget", "0.4"),
+        ("x-dragoman-key-budget-left", "0.1"),
+    ] {
+        assert!(headers.contains(&(name, value.to_owned())), "{headers:?}");
+    }
     charge(budgets.settle(held, nanos(300_000_000)));
     let used_up = reserve(&mut budgets, refs, 200_000_000, "c").unwrap_err();
     let error = dragoman_proto::ApiError::from(Refusal::from(used_up));

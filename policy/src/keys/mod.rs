@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use dragoman_proto::Operation;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 mod access;
+mod routes;
 #[cfg(test)]
 mod tests;
 
 pub use access::ModelAccess;
+pub use routes::{Route, RouteAccess, UnknownRoute};
 
 use crate::budget::BudgetRef;
 use crate::limits::LimitRef;
@@ -166,6 +169,8 @@ pub struct Principal {
     pub user_id: Option<String>,
     /// The models that the key may use.
     pub models: ModelAccess,
+    /// The endpoints that the key may use.
+    pub routes: RouteAccess,
     /// Models that have another name for this key: what it calls them, and what they are.
     pub aliases: BTreeMap<String, String>,
     /// Tags of all its requests.
@@ -184,6 +189,7 @@ impl Principal {
             team_id: None,
             user_id: None,
             models: ModelAccess::All,
+            routes: RouteAccess::All,
             aliases: BTreeMap::new(),
             tags: Vec::new(),
             holders: Vec::new(),
@@ -194,6 +200,26 @@ impl Principal {
     /// What `model` is, which the key may call otherwise.
     pub fn resolve<'a>(&'a self, model: &'a str) -> &'a str {
         self.aliases.get(model).map_or(model, String::as_str)
+    }
+
+    /// Refuses an operation that the key may not use.
+    pub fn authorize_operation(&self, operation: Operation) -> Result<(), Refusal> {
+        if self.routes.allows(operation) {
+            Ok(())
+        } else {
+            let path = format!("/v1{}", operation.path());
+            Err(Refusal::RouteNotAllowed { path })
+        }
+    }
+
+    /// Refuses an endpoint of the service itself that the key may not use.
+    pub fn authorize_path(&self, path: &str) -> Result<(), Refusal> {
+        if self.routes.allows_path(path) {
+            Ok(())
+        } else {
+            let path = path.to_owned();
+            Err(Refusal::RouteNotAllowed { path })
+        }
     }
 
     /// Refuses a model that the key may not use. A name of the key's own may be used when what it

@@ -116,6 +116,23 @@ pub struct LimitExceeded {
 }
 
 impl LimitExceeded {
+    /// OpenAI's `x-ratelimit-*` headers for this limit; none where it is one of requests in flight.
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        let [limit, remaining, reset] = match self.kind {
+            LimitKind::Requests => REQUEST_HEADERS,
+            LimitKind::Tokens => TOKEN_HEADERS,
+            LimitKind::InFlight => return Vec::new(),
+        };
+        let mut headers = vec![
+            (limit, self.limit.to_string()),
+            (remaining, self.remaining.to_string()),
+        ];
+        if let Some(seconds) = self.retry_after {
+            headers.push((reset, format!("{seconds}s")));
+        }
+        headers
+    }
+
     fn message(&self) -> String {
         let (limit, kind) = (self.limit, self.kind.described());
         let whose = self.account.scope.described();
@@ -138,6 +155,17 @@ impl LimitExceeded {
         }
     }
 }
+
+const REQUEST_HEADERS: [&str; 3] = [
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-reset-requests",
+];
+const TOKEN_HEADERS: [&str; 3] = [
+    "x-ratelimit-limit-tokens",
+    "x-ratelimit-remaining-tokens",
+    "x-ratelimit-reset-tokens",
+];
 
 /// One limit as response headers state it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,22 +200,8 @@ impl RateLimits {
                 headers.push((reset, format!("{seconds}s")));
             }
         };
-        state(
-            self.requests,
-            [
-                "x-ratelimit-limit-requests",
-                "x-ratelimit-remaining-requests",
-                "x-ratelimit-reset-requests",
-            ],
-        );
-        state(
-            self.tokens,
-            [
-                "x-ratelimit-limit-tokens",
-                "x-ratelimit-remaining-tokens",
-                "x-ratelimit-reset-tokens",
-            ],
-        );
+        state(self.requests, REQUEST_HEADERS);
+        state(self.tokens, TOKEN_HEADERS);
         headers
     }
 }

@@ -6,13 +6,14 @@ use dragoman_proto::Usage;
 
 use crate::money::{NanoDollars, PicoPrice};
 
+mod litellm;
 mod overrides;
 mod quote;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub use overrides::OverrideError;
+pub use overrides::{OverrideError, is_read};
 pub use quote::Quote;
 pub use table::{
     IMAGE_OUTPUT_TOKENS, IMAGE_TOKENS, Mode, Model, PriceTable, PriceTableError, Priced,
@@ -280,7 +281,11 @@ impl Price {
         }
         let mut tokens = self.input_most(ceiling)?;
         if ceiling.uncapped_tokens > 0 {
-            let dearest = self.dearest_output(ceiling)?;
+            let by_the_piece = self.image.filter(|_| ceiling.images > 0);
+            let dearest = match (self.dearest_output(ceiling), by_the_piece) {
+                (Err(_), Some(_)) => PicoPrice::FREE,
+                (dearest, _) => dearest?,
+            };
             tokens = tokens.saturating_add(dearest.times(ceiling.uncapped_tokens));
         }
         Ok(picos.saturating_add(tokens.max(other)))

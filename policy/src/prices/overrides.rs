@@ -15,7 +15,77 @@ pub struct OverrideError {
     pub reason: DecimalError,
 }
 
-const ABOVE_200K: u64 = 200_000;
+/// Thresholds of long prompts, as LiteLLM's settings name them.
+const LONG: [LongNames; 4] = [
+    LongNames {
+        above: 128_000,
+        input: "input_cost_per_token_above_128k_tokens",
+        cached_input: "cache_read_input_token_cost_above_128k_tokens",
+        cache_write: "cache_creation_input_token_cost_above_128k_tokens",
+        output: "output_cost_per_token_above_128k_tokens",
+    },
+    LongNames {
+        above: 200_000,
+        input: "input_cost_per_token_above_200k_tokens",
+        cached_input: "cache_read_input_token_cost_above_200k_tokens",
+        cache_write: "cache_creation_input_token_cost_above_200k_tokens",
+        output: "output_cost_per_token_above_200k_tokens",
+    },
+    LongNames {
+        above: 256_000,
+        input: "input_cost_per_token_above_256k_tokens",
+        cached_input: "cache_read_input_token_cost_above_256k_tokens",
+        cache_write: "cache_creation_input_token_cost_above_256k_tokens",
+        output: "output_cost_per_token_above_256k_tokens",
+    },
+    LongNames {
+        above: 272_000,
+        input: "input_cost_per_token_above_272k_tokens",
+        cached_input: "cache_read_input_token_cost_above_272k_tokens",
+        cache_write: "cache_creation_input_token_cost_above_272k_tokens",
+        output: "output_cost_per_token_above_272k_tokens",
+    },
+];
+
+/// LiteLLM's settings that are read, besides those of [`LONG`].
+const NAMES: [&str; 16] = [
+    "input_cost_per_token",
+    "cache_read_input_token_cost",
+    "cache_creation_input_token_cost",
+    "output_cost_per_token",
+    "output_cost_per_reasoning_token",
+    "input_cost_per_audio_token",
+    "output_cost_per_audio_token",
+    "output_cost_per_image_token",
+    "output_cost_per_image",
+    "input_cost_per_image",
+    "output_cost_per_second",
+    "input_cost_per_second",
+    "input_cost_per_character",
+    "output_cost_per_character",
+    "input_cost_per_request",
+    "input_cost_per_query",
+];
+
+struct LongNames {
+    above: u64,
+    input: &'static str,
+    cached_input: &'static str,
+    cache_write: &'static str,
+    output: &'static str,
+}
+
+impl LongNames {
+    const fn all(&self) -> [&'static str; 4] {
+        [self.input, self.cached_input, self.cache_write, self.output]
+    }
+}
+
+/// Whether a price setting of LiteLLM's is read; one that is not leaves what it prices at the price of
+/// ordinary tokens.
+pub fn is_read(setting: &str) -> bool {
+    NAMES.contains(&setting) || LONG.iter().any(|names| names.all().contains(&setting))
+}
 
 impl Price {
     /// Reads LiteLLM's price settings out of `model_info` or `litellm_params` (the first map that
@@ -52,10 +122,7 @@ impl Price {
                 read("input_cost_per_request")?,
                 read("input_cost_per_query")?,
             ),
-            long_context: long_context(
-                read("input_cost_per_token_above_200k_tokens")?,
-                read("output_cost_per_token_above_200k_tokens")?,
-            ),
+            long_context: long_context(settings, listed.copied().unwrap_or_default())?,
         };
         if set.is_unknown() {
             return Ok(None);
@@ -98,14 +165,34 @@ fn first(a: Option<PicoPrice>, b: Option<PicoPrice>) -> Option<PicoPrice> {
     a.or(b)
 }
 
-fn long_context(input: Option<PicoPrice>, output: Option<PicoPrice>) -> Option<LongContext> {
-    Some(LongContext {
-        above: ABOVE_200K,
-        input: input?,
-        cached_input: None,
-        cache_write: None,
-        output: output?,
-    })
+/// The prices of a long prompt. One of input and output may stay as it is for a shorter one.
+fn long_context(
+    settings: &[&Map<String, Value>],
+    listed: Price,
+) -> Result<Option<LongContext>, OverrideError> {
+    for names in &LONG {
+        let [input, cached_input, cache_write, output] =
+            names.all().map(|name| read(settings, name));
+        let (input, output) = (input?, output?);
+        if input.or(output).is_none() {
+            continue;
+        }
+        let short = |name, listed: Option<PicoPrice>| Ok(read(settings, name)?.or(listed));
+        let (Some(input), Some(output)) = (
+            input.or(short("input_cost_per_token", listed.input)?),
+            output.or(short("output_cost_per_token", listed.output)?),
+        ) else {
+            continue;
+        };
+        return Ok(Some(LongContext {
+            above: names.above,
+            input,
+            cached_input: cached_input?,
+            cache_write: cache_write?,
+            output,
+        }));
+    }
+    Ok(None)
 }
 
 fn read(

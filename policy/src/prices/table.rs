@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Price;
+use super::{OverrideError, Price, litellm};
 
 const BUNDLED: &str = include_str!("../../prices.json");
 
@@ -14,6 +15,9 @@ const BUNDLED: &str = include_str!("../../prices.json");
 pub struct PriceTable {
     version: String,
     models: HashMap<String, Model>,
+    /// What models cost that this table does not know.
+    #[serde(skip)]
+    base: Option<Arc<PriceTable>>,
 }
 
 /// What is known of one model.
@@ -86,8 +90,22 @@ pub struct Priced<'a> {
 
 /// A price table that does not read.
 #[derive(Debug, thiserror::Error)]
-#[error("the price table does not parse: {0}")]
-pub struct PriceTableError(#[from] serde_json::Error);
+pub enum PriceTableError {
+    /// It is not JSON, or not a table.
+    #[error("the price table does not parse: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// A price in it is no amount.
+    #[error("the price table: `{model}`: {error}")]
+    Price {
+        /// Of which model.
+        model: String,
+        /// What is wrong.
+        error: OverrideError,
+    },
+    /// It has no model that is served here.
+    #[error("the price table has no models")]
+    Empty,
+}
 
 impl Mode {
     /// LiteLLM's word.
@@ -113,9 +131,30 @@ impl PriceTable {
         Self::parse(BUNDLED)
     }
 
-    /// A table in the form of `prices.json`.
+    /// A table in the form of `prices.json`, or in that of LiteLLM's
+    /// `model_prices_and_context_window.json`, which gets a version that tells its content.
     pub fn parse(json: &str) -> Result<Self, PriceTableError> {
-        Ok(serde_json::from_str(json)?)
+        let table = match serde_json::from_str::<litellm::Listing<'_>>(json)? {
+            listing if listing.is_ours() => serde_json::from_str(json)?,
+            listing => Self {
+                version: litellm::version(json),
+                models: listing.models()?,
+                base: None,
+            },
+        };
+        if table.models.is_empty() {
+            return Err(PriceTableError::Empty);
+        }
+        Ok(table)
+    }
+
+    /// The same, where it knows nothing what `base` says.
+    #[must_use]
+    pub fn over(self, base: Arc<Self>) -> Self {
+        Self {
+            base: Some(base),
+            ..self
+        }
     }
 
     /// A table that knows nothing.
@@ -123,6 +162,7 @@ impl PriceTable {
         Self {
             version: "none".to_owned(),
             models: HashMap::new(),
+            base: None,
         }
     }
 
@@ -149,11 +189,21 @@ impl PriceTable {
     /// without its own price what the model costs; an Ollama tag what its model costs. The entry
     /// `provider/*` stands for every model of a provider that charges for none.
     pub fn lookup(&self, provider: &str, model: &str) -> Option<&Model> {
-        let model = served_name(provider, model);
+        Some(self.found(provider, model)?.0)
+    }
+
+    /// The model, and the version of the table that has it.
+    fn found(&self, provider: &str, model: &str) -> Option<(&Model, &str)> {
+        let served = served_name(provider, model);
         let family = family(provider);
-        self.named(family, model)
-            .or_else(|| self.named(family, &shortened(family, model)?))
-            .or_else(|| self.models.get(&format!("{family}/*")))
+        let own = self
+            .named(family, served)
+            .or_else(|| self.named(family, &shortened(family, served)?))
+            .or_else(|| self.models.get(&format!("{family}/*")));
+        match own {
+            Some(found) => Some((found, &self.version)),
+            None => self.base.as_ref()?.found(provider, model),
+        }
     }
 
     fn named(&self, family: &str, model: &str) -> Option<&Model> {
@@ -175,11 +225,9 @@ impl PriceTable {
             let version = super::CONFIG_VERSION;
             return Some(Priced { price, version });
         }
-        let price = self.lookup(provider, model)?.price;
-        (!price.is_unknown()).then_some(Priced {
-            price,
-            version: &self.version,
-        })
+        let (found, version) = self.found(provider, model)?;
+        let price = found.price;
+        (!price.is_unknown()).then_some(Priced { price, version })
     }
 }
 

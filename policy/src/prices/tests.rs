@@ -1,5 +1,7 @@
 //! What requests cost, and where prices are found.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -303,6 +305,77 @@ fn an_image_is_charged_by_the_piece_or_by_its_tokens() {
     assert_eq!(price.cost(&usage(20)).unwrap().nanos(), 10 + 20 + 80);
     // What was not counted is charged by the piece.
     assert_eq!(price.cost(&usage(0)).unwrap().nanos(), 120);
+}
+
+#[test]
+fn a_long_prompt_is_priced_under_litellm_s_names() {
+    let info = map(json!({
+        "input_cost_per_token": 1e-6, "output_cost_per_token": 4e-6,
+        "input_cost_per_token_above_272k_tokens": 2e-6,
+        "cache_read_input_token_cost_above_272k_tokens": 2e-7,
+    }));
+    let price = Price::overridden(&[&info], None).unwrap().unwrap();
+    let long = LongContext {
+        above: 272_000,
+        input: PicoPrice(2_000_000),
+        cached_input: Some(PicoPrice(200_000)),
+        cache_write: None,
+        output: PicoPrice(4_000_000),
+    };
+    assert_eq!(price.long_context, Some(long));
+}
+
+#[test]
+fn price_settings_that_have_no_place_are_told_apart() {
+    assert!(is_read("input_cost_per_token_above_200k_tokens"));
+    assert!(is_read("output_cost_per_image"));
+    assert!(!is_read("input_cost_per_token_batches"));
+    assert!(!is_read("file_search_cost_per_1k_calls"));
+}
+
+const LISTED: &str = r#"{
+    "sample_spec": {"litellm_provider": "one of https://", "input_cost_per_token": "free"},
+    "gpt-4o": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1e-6,
+        "output_cost_per_token": 2e-6, "max_input_tokens": 128000, "supports_vision": true},
+    "mine/new": {"litellm_provider": "mine", "input_cost_per_token": 3e-6},
+    "film": {"litellm_provider": "mine", "mode": "video_generation", "output_cost_per_second": 1}
+}"#;
+
+#[test]
+fn litellm_s_list_is_a_price_table() {
+    let table = PriceTable::parse(LISTED).unwrap();
+    assert_eq!(table.len(), 2);
+    let listed = table.lookup("openai", "gpt-4o").unwrap();
+    assert_eq!(listed.price.input, Some(PicoPrice(1_000_000)));
+    assert_eq!(listed.max_input_tokens, Some(128_000));
+    assert_eq!(table.lookup("mine", "new").unwrap().mode, Mode::Chat);
+    assert!(
+        table.version().starts_with("litellm-"),
+        "{}",
+        table.version()
+    );
+}
+
+#[test]
+fn a_table_comes_before_the_one_below_it() {
+    let below = Arc::new(PriceTable::bundled().unwrap());
+    let table = PriceTable::parse(LISTED).unwrap().over(Arc::clone(&below));
+    let over = table.priced("openai", "gpt-4o", None).unwrap();
+    assert_eq!(over.price.input, Some(PicoPrice(1_000_000)));
+    assert_eq!(over.version, table.version());
+    let other = table.priced("openai", "gpt-4o-mini", None).unwrap();
+    assert_eq!(other.version, below.version());
+}
+
+#[test]
+fn a_table_that_is_none_says_why() {
+    let error = |json: &str| PriceTable::parse(json).unwrap_err().to_string();
+    assert!(error("[]").contains("does not parse"));
+    assert_eq!(error("{}"), "the price table has no models");
+    assert_eq!(
+        error(r#"{"m": {"litellm_provider": "x", "output_cost_per_token": "dear"}}"#),
+        "the price table: `m`: output_cost_per_token: not a decimal number"
+    );
 }
 
 prop_compose! {

@@ -16,9 +16,92 @@ use crate::store::Slice;
 /// Rows of a page at most.
 const MOST_ROWS: u32 = 100;
 
-/// The body of a request: a JSON object. Fields that nobody asks for are ignored, as in LiteLLM.
+/// The body of a request: a JSON object. Fields that nothing here heeds are ignored, as in LiteLLM, but
+/// not in silence: the log names them, and so do answers about keys.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Fields(Map<String, Value>);
+pub(super) struct Fields {
+    given: Map<String, Value>,
+    ignored: Vec<String>,
+}
+
+/// Fields of all that has a profile.
+const PROFILE: [&str; 16] = [
+    "models",
+    "aliases",
+    "model_aliases",
+    "metadata",
+    "tags",
+    "blocked",
+    "budget_id",
+    "max_budget",
+    "soft_budget",
+    "budget_duration",
+    "model_max_budget",
+    "rpm_limit",
+    "tpm_limit",
+    "max_parallel_requests",
+    "model_rpm_limit",
+    "model_tpm_limit",
+];
+const KEY: [&str; 11] = [
+    "key",
+    "keys",
+    "key_alias",
+    "key_aliases",
+    "user_id",
+    "team_id",
+    "duration",
+    "allowed_routes",
+    "key_type",
+    "new_key",
+    "grace_period",
+];
+const TEAM: [&str; 9] = [
+    "team_id",
+    "team_ids",
+    "team_alias",
+    "members_with_roles",
+    "member",
+    "max_budget_in_team",
+    "user_id",
+    "user_email",
+    "role",
+];
+const USER: [&str; 10] = [
+    "user_id",
+    "user_ids",
+    "user_alias",
+    "user_email",
+    "user_role",
+    "teams",
+    "auto_create_key",
+    "key_alias",
+    "team_id",
+    "duration",
+];
+const BUDGET: [&str; 2] = ["id", "budgets"];
+
+/// The fields that mean something at `path`, beside those of a profile.
+fn heeded(path: &str) -> &'static [&'static str] {
+    match path.split('/').nth(1) {
+        Some("key") => &KEY,
+        Some("team") => &TEAM,
+        Some("user") => &USER,
+        _ => &BUDGET,
+    }
+}
+
+/// Whether a value asks for nothing.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(fields) => fields.values().all(is_nothing),
+    }
+}
 
 /// A field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,10 +146,35 @@ impl<T> Given<T> {
 }
 
 impl Fields {
+    fn of(given: Map<String, Value>) -> Self {
+        let ignored = Vec::new();
+        Self { given, ignored }
+    }
+
+    /// Names what means nothing at `path`.
+    fn at(mut self, path: &str) -> Self {
+        let known = heeded(path);
+        let heeded = |name: &str| PROFILE.contains(&name) || known.contains(&name);
+        let given = self.given.iter();
+        self.ignored = given
+            .filter(|(name, value)| !heeded(name) && !is_nothing(value))
+            .map(|(name, _)| name.clone())
+            .collect();
+        if !self.ignored.is_empty() {
+            tracing::warn!(path, fields = ?self.ignored, "fields of a request are not heeded");
+        }
+        self
+    }
+
+    /// Fields that were given and mean nothing here.
+    pub(super) fn ignored(&self) -> &[String] {
+        &self.ignored
+    }
+
     /// Reads a body.
     pub(super) fn parse(body: &[u8]) -> Result<Self, ApiError> {
         match serde_json::from_slice(body) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(Value::Object(given)) => Ok(Self::of(given)),
             Ok(_) => Err(ApiError::invalid("the body must be a JSON object")),
             Err(error) => Err(ApiError::invalid(format!("the body is no JSON: {error}"))),
         }
@@ -78,7 +186,7 @@ impl Fields {
         expected: &str,
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> Result<Given<T>, ApiError> {
-        match self.0.get(name) {
+        match self.given.get(name) {
             None => Ok(Given::Absent),
             Some(Value::Null) => Ok(Given::Null),
             Some(value) => match read(value) {
@@ -130,7 +238,7 @@ impl Fields {
 
     /// One object, or a list of them.
     pub(super) fn objects(&self, name: &str) -> Result<Vec<Self>, ApiError> {
-        let one = |value: &Value| value.as_object().cloned().map(Self);
+        let one = |value: &Value| value.as_object().cloned().map(Self::of);
         let given = self.read(name, "an object, or a list of objects", |value| match value
             .as_array()
         {
@@ -190,8 +298,9 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let path = request.uri().path().to_owned();
         let body = body(request, state).await?;
-        Ok(Self::parse(&body)?)
+        Ok(Self::parse(&body)?.at(&path))
     }
 }
 
@@ -203,11 +312,12 @@ impl<S: Send + Sync> FromRequest<S> for MaybeFields {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let path = request.uri().path().to_owned();
         let body = body(request, state).await?;
         if body.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
-        Ok(Self(Fields::parse(&body)?))
+        Ok(Self(Fields::parse(&body)?.at(&path)))
     }
 }
 
@@ -229,6 +339,15 @@ impl Asked {
     /// A parameter that holds something.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         self.0.get(name).filter(|text| !text.is_empty()).cloned()
+    }
+
+    /// Says in the log what is asked beside `known` and not heeded.
+    pub(super) fn note_ignored(&self, known: &[&str]) {
+        let names = self.0.keys().filter(|name| !known.contains(&name.as_str()));
+        let names: Vec<&String> = names.collect();
+        if !names.is_empty() {
+            tracing::warn!(parameters = ?names, "parameters of a list are not heeded");
+        }
     }
 
     /// A text that must be there.

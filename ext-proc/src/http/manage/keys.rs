@@ -7,20 +7,31 @@ use dragoman_proto::ApiError;
 use serde::Serialize;
 
 use super::super::{Caller, Failure, Master};
-use super::fields::{Asked, Fields, Given, MaybeFields, wrong};
+use super::edit_key::{edit, set_blocked};
+use super::fields::{Asked, Fields, MaybeFields, wrong};
 use super::reply::{GeneratedKey, ShownKey, Spent};
-use super::{AUTHOR, Manage, TRIES, hash, profile, unknown};
+use super::{AUTHOR, Manage, TRIES, hash, unknown};
 use crate::store::{KeyFilter, NewKey, Profile, Slice, Stamp, StoreError, VirtualKey};
 
 const DEFAULT_ROWS: u32 = 10;
-/// A `duration` that means: for ever.
-const FOREVER: &str = "-1";
+/// What a list of keys can be asked by.
+const LISTED_BY: [&str; 7] = [
+    "page",
+    "size",
+    "key_alias",
+    "user_id",
+    "team_id",
+    "key_hash",
+    "return_full_object",
+];
 
 #[derive(Serialize)]
 pub(super) struct Updated {
     key: String,
     #[serde(flatten)]
     shown: ShownKey,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ignored_fields: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -57,11 +68,11 @@ pub(super) async fn generate(
 ) -> Result<Json<GeneratedKey>, Failure> {
     let secret = manage.new_secret(&fields, "key").await?;
     if let Some(existing) = manage.store.key(secret.hash()).await? {
-        return Ok(Json(manage.generated(&secret, &existing).await?));
+        return Ok(Json(manage.generated(&secret, &existing, &fields).await?));
     }
     let key = manage.made(&secret, &fields)?;
     manage.add_key(&key).await?;
-    Ok(Json(manage.generated(&secret, &key).await?))
+    Ok(Json(manage.generated(&secret, &key, &fields).await?))
 }
 
 /// `POST /key/update`: what is given changes, null takes away.
@@ -177,6 +188,7 @@ pub(super) async fn list(
     asked: Asked,
 ) -> Result<Json<KeyList>, Failure> {
     let page = asked.page("size", DEFAULT_ROWS)?;
+    asked.note_ignored(&LISTED_BY);
     let filter = KeyFilter {
         alias: asked.text("key_alias"),
         user_id: asked.text("user_id"),
@@ -237,6 +249,7 @@ impl Manage {
             user_id: None,
             team_id: None,
             profile: Profile::default(),
+            routes: Vec::new(),
             expires: None,
             rotations: 0,
             rotated_at: None,
@@ -284,7 +297,11 @@ impl Manage {
             }
         };
         let shown = self.shown_key(&key).await?;
-        Ok(Json(Updated { key: name, shown }))
+        Ok(Json(Updated {
+            key: name,
+            shown,
+            ignored_fields: fields.ignored().to_vec(),
+        }))
     }
 
     /// Gives the key that `name` names a new secret. The old one works for `grace_period` more.
@@ -314,18 +331,24 @@ impl Manage {
                 }
                 rotated => {
                     rotated?;
-                    return self.generated(&secret, &key).await;
+                    return self.generated(&secret, &key, fields).await;
                 }
             }
         }
     }
 
-    async fn generated(&self, secret: &NewKey, key: &VirtualKey) -> Result<GeneratedKey, Failure> {
+    async fn generated(
+        &self,
+        secret: &NewKey,
+        key: &VirtualKey,
+        fields: &Fields,
+    ) -> Result<GeneratedKey, Failure> {
         Ok(GeneratedKey {
             key: secret.expose().to_owned(),
             token_id: key.token.to_hex(),
             duration: None,
             shown: self.shown_key(key).await?,
+            ignored_fields: fields.ignored().to_vec(),
         })
     }
 
@@ -365,31 +388,4 @@ impl Manage {
             .map(|(key, spent)| ShownKey::new(key, template(key), spent, now));
         Ok(shown.collect())
     }
-}
-
-/// Changes what a request gives of a key.
-fn edit(key: &mut VirtualKey, fields: &Fields, now: UnixMillis) -> Result<(), ApiError> {
-    fields.text("key_alias")?.set(&mut key.alias);
-    fields.text("user_id")?.set(&mut key.user_id);
-    fields.text("team_id")?.set(&mut key.team_id);
-    // null leaves the expiry as it is, as in LiteLLM: a key does not become eternal by accident
-    match fields.text("duration")? {
-        Given::Value(text) if text == FOREVER => key.expires = None,
-        Given::Value(_) => {
-            if let Some(span) = fields.span("duration")?.value() {
-                key.expires = Some(span.after(now));
-            }
-        }
-        Given::Absent | Given::Null => {}
-    }
-    profile::apply(fields, &mut key.profile)
-}
-
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "one of several changes, which may fail"
-)]
-fn set_blocked(key: &mut VirtualKey, blocked: bool) -> Result<(), ApiError> {
-    key.profile.blocked = Some(blocked);
-    Ok(())
 }

@@ -4,6 +4,7 @@
 //! when its reply is sent, and in other replicas within seconds.
 
 mod budgets;
+mod edit_key;
 mod fields;
 mod keys;
 mod profile;
@@ -29,7 +30,8 @@ use super::Failure;
 use crate::authority::{Authority, Unavailable};
 use crate::store::{BudgetTemplate, KeyStore, StoreError, Unique};
 
-use reply::Spent;
+pub(super) use reply::Spent;
+pub(super) use reply::{ShownKey, ShownUser};
 pub use spend::{LedgerSpend, Spend, requests_of};
 
 /// How often a change is tried again that met another change.

@@ -24,7 +24,7 @@ impl Serialize for Dollars {
 
 /// What was spent in the budget's window of now, and ever.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Spent {
+pub(in crate::http) struct Spent {
     spend: Dollars,
     total_spend: Dollars,
 }
@@ -36,7 +36,7 @@ impl Spent {
         total_spend: Dollars(NanoDollars::ZERO),
     };
 
-    pub(super) fn new(spend: NanoDollars, total: NanoDollars) -> Self {
+    pub(in crate::http) fn new(spend: NanoDollars, total: NanoDollars) -> Self {
         Self {
             spend: Dollars(spend),
             total_spend: Dollars(total),
@@ -150,7 +150,7 @@ impl From<&Stamp> for ShownStamp {
 
 /// A key.
 #[derive(Debug, Serialize)]
-pub(super) struct ShownKey {
+pub(in crate::http) struct ShownKey {
     token: String,
     key_name: String,
     key_alias: Option<String>,
@@ -164,7 +164,7 @@ pub(super) struct ShownKey {
     profile: ShownProfile,
     config: Map<String, Value>,
     permissions: Map<String, Value>,
-    allowed_routes: [String; 0],
+    allowed_routes: Vec<String>,
     allowed_cache_controls: [String; 0],
     organization_id: Option<String>,
     rotation_count: u64,
@@ -176,7 +176,7 @@ pub(super) struct ShownKey {
 }
 
 impl ShownKey {
-    pub(super) fn new(
+    pub(in crate::http) fn new(
         key: &VirtualKey,
         template: Option<&BudgetTemplate>,
         spent: Spent,
@@ -199,7 +199,7 @@ impl ShownKey {
             profile: ShownProfile::new(&key.profile, &key.stamp, now),
             config: Map::new(),
             permissions: Map::new(),
-            allowed_routes: [],
+            allowed_routes: key.routes.clone(),
             allowed_cache_controls: [],
             organization_id: None,
             rotation_count: key.rotations,
@@ -220,6 +220,9 @@ pub(super) struct GeneratedKey {
     pub(super) duration: Option<String>,
     #[serde(flatten)]
     pub(super) shown: ShownKey,
+    /// What the request set and nothing here heeds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) ignored_fields: Vec<String>,
 }
 
 /// A team.
@@ -304,7 +307,7 @@ impl ShownMembership {
 
 /// A user.
 #[derive(Debug, Serialize)]
-pub(super) struct ShownUser {
+pub(in crate::http) struct ShownUser {
     user_id: String,
     user_alias: Option<String>,
     user_email: Option<String>,
@@ -323,7 +326,12 @@ pub(super) struct ShownUser {
 }
 
 impl ShownUser {
-    pub(super) fn new(user: &User, teams: Vec<String>, spent: Spent, now: UnixMillis) -> Self {
+    pub(in crate::http) fn new(
+        user: &User,
+        teams: Vec<String>,
+        spent: Spent,
+        now: UnixMillis,
+    ) -> Self {
         Self {
             user_id: user.id.clone(),
             user_alias: user.alias.clone(),

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use dragoman_policy::KeyHash;
+use dragoman_policy::{KeyHash, UnixMillis};
 
 use super::{Failure, Spending};
-use crate::store::{User, VirtualKey};
+use crate::clock;
+use crate::store::{MembershipsOf, User, VirtualKey};
 
 impl Spending {
     /// The identity under which the ledger has a key. `key` is the key, its hash of now or of before
@@ -31,11 +32,22 @@ impl Spending {
         }
     }
 
-    pub(super) async fn user(&self, id: &str) -> Result<Option<User>, Failure> {
-        match &self.keys {
-            Some(keys) => Ok(keys.user(id).await?),
-            None => Ok(None),
-        }
+    /// A user, and the teams that it is in.
+    pub(super) async fn user(&self, id: &str) -> Result<Option<(User, Vec<String>)>, Failure> {
+        let Some(keys) = &self.keys else {
+            return Ok(None);
+        };
+        let Some(user) = keys.user(id).await? else {
+            return Ok(None);
+        };
+        let memberships = keys.memberships(MembershipsOf::User(id)).await?;
+        let teams = memberships.into_iter().map(|of| of.team_id).collect();
+        Ok(Some((user, teams)))
+    }
+
+    /// The time.
+    pub(super) fn now(&self) -> UnixMillis {
+        UnixMillis(clock::now_ms())
     }
 
     /// The aliases of teams, by id.

@@ -353,8 +353,13 @@ async fn a_regenerated_key_is_found_by_itself_and_by_either_hash() {
         .as_array()
         .unwrap()
         .iter()
-        .find(|key| key["token"] == id);
-    assert_eq!(ours.unwrap()["key_alias"], "ours");
+        .find(|key| key["token"] == *token);
+    let ours = ours.expect("the key's sums");
+    assert_eq!(
+        (&ours["key_alias"], &ours["api_requests"]),
+        (&json!("ours"), &json!(1))
+    );
+    assert_eq!(ours["models"], json!([]), "as /key/info has it");
 }
 
 #[tokio::test]

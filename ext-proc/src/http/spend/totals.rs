@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use super::super::manage::{ShownKey, ShownUser, Spent};
 use super::asked::{Asked, Dates, Format};
 use super::figures::{Dollars, head, line, tokens};
 use super::{Failure, Master, Spending, csv};
@@ -30,8 +31,24 @@ pub(super) struct GlobalSpend {
     unpriced_requests: u64,
 }
 
+/// A key as `/key/info` shows it, or what is left of one that is deleted, and its sums.
 #[derive(Serialize)]
 struct Key {
+    #[serde(flatten)]
+    whose: Whose<ShownKey, GoneKey>,
+    total_tokens: u64,
+    api_requests: u64,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Whose<Known, Gone> {
+    Known(Box<Known>),
+    Gone(Gone),
+}
+
+#[derive(Serialize)]
+struct GoneKey {
     token: String,
     key_name: Option<String>,
     key_alias: Option<String>,
@@ -39,8 +56,6 @@ struct Key {
     team_id: Option<String>,
     spend: Dollars,
     total_spend: Dollars,
-    total_tokens: u64,
-    api_requests: u64,
 }
 
 #[derive(Serialize)]
@@ -51,14 +66,21 @@ struct GlobalKey {
     total_spend: Dollars,
 }
 
+/// A user as `/user/info` shows it, or no more than the name, and the sums.
 #[derive(Serialize)]
 struct User {
+    #[serde(flatten)]
+    whose: Whose<ShownUser, GoneUser>,
+    total_tokens: u64,
+    api_requests: u64,
+}
+
+#[derive(Serialize)]
+struct GoneUser {
     user_id: String,
     user_alias: Option<String>,
     user_email: Option<String>,
     spend: Dollars,
-    total_tokens: u64,
-    api_requests: u64,
 }
 
 #[derive(Serialize)]
@@ -109,17 +131,26 @@ pub(super) async fn keys(
     let mut rows = Vec::with_capacity(sums.len());
     for sum in sums {
         let token = name(&sum);
-        let key = spending.key(&token).await?;
+        let cost = sum.totals.cost;
+        let whose = match spending.key(&token).await? {
+            Some(key) => {
+                let spent = Spent::new(cost, cost);
+                Whose::Known(Box::new(ShownKey::new(&key, None, spent, spending.now())))
+            }
+            None => Whose::Gone(GoneKey {
+                token,
+                key_name: None,
+                key_alias: None,
+                user_id: None,
+                team_id: None,
+                spend: Dollars(cost),
+                total_spend: Dollars(cost),
+            }),
+        };
         rows.push(Key {
-            key_name: key.as_ref().map(|key| key.name.clone()),
-            key_alias: key.as_ref().and_then(|key| key.alias.clone()),
-            user_id: key.as_ref().and_then(|key| key.user_id.clone()),
-            team_id: key.and_then(|key| key.team_id),
-            spend: Dollars(sum.totals.cost),
-            total_spend: Dollars(sum.totals.cost),
+            whose,
             total_tokens: tokens(&sum.totals),
             api_requests: sum.totals.requests,
-            token,
         });
     }
     Ok(Json(rows).into_response())
@@ -164,14 +195,24 @@ pub(super) async fn users(
     let mut rows = Vec::with_capacity(sums.len());
     for sum in sums {
         let user_id = name(&sum);
-        let user = spending.user(&user_id).await?;
+        let cost = sum.totals.cost;
+        let whose = match spending.user(&user_id).await? {
+            Some((user, teams)) => {
+                let spent = Spent::new(cost, cost);
+                let shown = ShownUser::new(&user, teams, spent, spending.now());
+                Whose::Known(Box::new(shown))
+            }
+            None => Whose::Gone(GoneUser {
+                user_id,
+                user_alias: None,
+                user_email: None,
+                spend: Dollars(cost),
+            }),
+        };
         rows.push(User {
-            user_alias: user.as_ref().and_then(|user| user.alias.clone()),
-            user_email: user.and_then(|user| user.email),
-            spend: Dollars(sum.totals.cost),
+            whose,
             total_tokens: tokens(&sum.totals),
             api_requests: sum.totals.requests,
-            user_id,
         });
     }
     Ok(Json(rows).into_response())

@@ -1,5 +1,6 @@
 //! The management endpoints over a store in SQLite, at a time that stands still.
 
+mod given;
 mod keys;
 mod people;
 mod regenerate;
