@@ -188,15 +188,18 @@ fn nothing_that_a_client_sends_is_signed_or_sent() {
     });
 }
 
+fn keyless(provider: &ScriptedProvider) -> Value {
+    json!({
+        "model": format!("bedrock/{CLAUDE}"), "aws_region_name": "eu-central-1",
+        "aws_bedrock_runtime_endpoint": provider.root(),
+    })
+}
+
 #[test]
 fn without_a_key_it_is_envoy_s_own_that_signs() {
     run(async {
         let provider = ScriptedProvider::start().await.expect("a provider");
-        let keyless = json!({
-            "model": format!("bedrock/{CLAUDE}"), "aws_region_name": "eu-central-1",
-            "aws_bedrock_runtime_endpoint": provider.root(),
-        });
-        let stack = Setup::new(&Config::new().deployment("keyless", keyless))
+        let stack = Setup::new(&Config::new().deployment("keyless", keyless(&provider)))
             .envoy_env("AWS_ACCESS_KEY_ID", AWS_SESSION_KEY.id)
             .envoy_env("AWS_SECRET_ACCESS_KEY", AWS_SESSION_KEY.secret)
             .envoy_env(
@@ -216,12 +219,8 @@ fn without_a_key_it_is_envoy_s_own_that_signs() {
 fn a_request_that_nobody_can_sign_goes_elsewhere() {
     run(async {
         let provider = ScriptedProvider::start().await.expect("a provider");
-        let keyless = json!({
-            "model": format!("bedrock/{CLAUDE}"), "aws_region_name": "eu-central-1",
-            "aws_bedrock_runtime_endpoint": provider.root(),
-        });
         let config = Config::new()
-            .deployment("keyless", keyless)
+            .deployment("keyless", keyless(&provider))
             .openai("openai", &provider, "gpt-x")
             .fallback("keyless", &["openai"]);
         let stack = Setup::new(&config)

@@ -31,8 +31,9 @@ pub(super) struct Conversation<'a> {
     pub(super) uses_tools: bool,
     /// Whether there was reasoning that the model cannot be given back.
     pub(super) lost_reasoning: bool,
-    /// Whether thinking with a signature is the model's own.
-    takes_reasoning: bool,
+    /// Whether something was to be cached that the model does not cache.
+    pub(super) lost_cache: bool,
+    family: Family,
     documents: usize,
 }
 
@@ -57,7 +58,7 @@ impl<'a> Conversation<'a> {
     /// An empty one, for a model of `family`.
     pub(super) fn of(family: Family) -> Self {
         Self {
-            takes_reasoning: matches!(family, Family::Claude(_)),
+            family,
             ..Self::default()
         }
     }
@@ -144,7 +145,7 @@ impl<'a> Conversation<'a> {
             }));
         }
         if !blocks.is_empty() {
-            blocks.extend(cache_point(message.cache_control));
+            blocks.extend(self.cache_point(message.cache_control));
         }
         self.push("assistant", blocks);
         Ok(())
@@ -155,7 +156,7 @@ impl<'a> Conversation<'a> {
         let sent = message.thinking_blocks.as_deref().unwrap_or_default();
         let blocks: Vec<_> = sent
             .iter()
-            .filter(|_| self.takes_reasoning)
+            .filter(|_| matches!(self.family, Family::Claude(_)))
             .filter_map(|raw| serde_json::from_str::<ThinkingIn<'a>>(raw.get()).ok())
             .filter_map(
                 |block| match (block.thinking, block.signature, block.data) {
@@ -184,7 +185,7 @@ impl<'a> Conversation<'a> {
     ) -> Result<(), ApiError> {
         let mut content = self.blocks(message.content, None, place)?;
         // A part of a result cannot end what is cached; the result can.
-        let mut point = cache_point(message.cache_control);
+        let mut point = self.cache_point(message.cache_control);
         content.retain_mut(|block| match block {
             Block::CachePoint(inner) => {
                 let ttl = inner.ttl.take();
@@ -231,7 +232,7 @@ impl<'a> Conversation<'a> {
             Content::Text(text) => blocks.push(text_block(text)),
             Content::Parts(parts) => {
                 for (at, part) in parts.into_iter().enumerate() {
-                    let point = cache_point(part.cache_control);
+                    let point = self.cache_point(part.cache_control);
                     if let Some(block) = self.part(part, &format!("{place}[{at}]"))? {
                         blocks.push(block);
                         blocks.extend(point);
@@ -243,9 +244,15 @@ impl<'a> Conversation<'a> {
             .last()
             .is_some_and(|last| !matches!(last, Block::CachePoint(_)))
         {
-            blocks.extend(cache_point(cache_control));
+            blocks.extend(self.cache_point(cache_control));
         }
         Ok(blocks)
+    }
+
+    fn cache_point(&mut self, cache_control: Option<&'a RawValue>) -> Option<Block<'a>> {
+        let asked = cache_control.is_some_and(|raw| raw.get() != "null");
+        self.lost_cache |= asked && !self.family.caches();
+        point(cache_control, self.family).map(Block::CachePoint)
     }
 
     fn part(&mut self, part: Part<'a>, place: &str) -> Result<Option<Block<'a>>, ApiError> {
@@ -283,19 +290,13 @@ pub(super) fn text_block(text: &RawValue) -> Block<'_> {
     Block::Text(Cow::Borrowed(text))
 }
 
-/// What `cache_control` becomes: a point behind that which is cached.
-fn cache_point(cache_control: Option<&RawValue>) -> Option<Block<'_>> {
-    point(cache_control).map(Block::CachePoint)
-}
-
-/// The same, for what is no message.
-pub(super) fn point(cache_control: Option<&RawValue>) -> Option<CachePoint<'_>> {
-    let raw = cache_control.filter(|raw| raw.get() != "null")?;
+/// What `cache_control` becomes: a point behind that which is cached, where the model caches.
+pub(super) fn point(cache_control: Option<&RawValue>, family: Family) -> Option<CachePoint<'_>> {
+    let raw = cache_control.filter(|raw| raw.get() != "null" && family.caches())?;
     let control: Option<CacheControl<'_>> = serde_json::from_str(raw.get()).ok();
     let ttl = control.and_then(|control| control.ttl);
-    Some(default_point(
-        ttl.filter(|ttl| matches!(&**ttl, "5m" | "1h")),
-    ))
+    let known = |ttl: &Cow<'_, str>| family.caches_for() && matches!(&**ttl, "5m" | "1h");
+    Some(default_point(ttl.filter(known)))
 }
 
 const fn default_point(ttl: Option<Cow<'_, str>>) -> CachePoint<'_> {

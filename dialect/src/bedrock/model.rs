@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::anthropic;
 
 /// The makers whose models differ from the others in a way that matters here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     /// Anthropic's, with their version.
     Claude(Option<(u64, u64)>),
@@ -21,6 +21,7 @@ pub(super) enum Family {
     /// Others that hold their answers to a schema.
     Strict,
     /// All others, and those that hide behind an ARN.
+    #[default]
     Other,
 }
 
@@ -80,6 +81,23 @@ impl Family {
             Self::GptOss | Self::Strict => true,
             _ => false,
         }
+    }
+
+    /// Whether it keeps beginnings of prompts in a cache
+    /// (<https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html>); the others refuse
+    /// to be asked.
+    pub(super) const fn caches(self) -> bool {
+        matches!(self, Self::Claude(_) | Self::Nova | Self::Nova2)
+    }
+
+    /// Whether tools may be such a beginning.
+    pub(super) const fn caches_tools(self) -> bool {
+        matches!(self, Self::Claude(_))
+    }
+
+    /// Whether it can be told for how long.
+    pub(super) fn caches_for(self) -> bool {
+        matches!(self, Self::Claude(version) if version >= Some((4, 5)))
     }
 
     /// Whether it can be made to call one certain tool.

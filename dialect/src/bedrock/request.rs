@@ -170,6 +170,9 @@ fn converse<'a>(
 ) -> Result<ConverseRequest<'a>, ApiError> {
     let family = Family::of(&call.config.model);
     let conversation = conversation(request, family)?;
+    if conversation.lost_cache {
+        unsupported.leave_out("messages.cache_control");
+    }
     if conversation.lost_reasoning {
         unsupported.leave_out("messages.reasoning_content");
     }

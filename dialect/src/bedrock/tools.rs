@@ -60,7 +60,12 @@ pub(super) fn tools<'a>(
             input_schema: schema(function.parameters),
             strict: function.strict == Some(true) && family.is_strict(),
         })));
-        let point = point(tool.cache_control.or(function.cache_control));
+        let cache_control = tool.cache_control.or(function.cache_control);
+        if cache_control.is_some() && !family.caches_tools() {
+            unsupported.leave_out("tools.cache_control");
+            continue;
+        }
+        let point = point(cache_control, family);
         tools.extend(point.map(|point| OutputTool::Typed(TypedTool::CachePoint(point))));
     }
     Ok(tools)

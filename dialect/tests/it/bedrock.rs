@@ -220,6 +220,35 @@ fn a_strict_schema_goes_to_the_models_that_are_held_to_it() {
 }
 
 #[test]
+fn a_cache_is_asked_for_where_there_is_one() {
+    let control = json!({"type": "ephemeral", "ttl": "1h"});
+    let body = json!({
+        "messages": [{"role": "user", "content": "x", "cache_control": control}],
+        "tools": [{"type": "function", "function": {"name": "now"}, "cache_control": control}],
+    });
+    let plain = json!({"cachePoint": {"type": "default"}});
+    let long = json!({"cachePoint": {"type": "default", "ttl": "1h"}});
+    let nothing = Value::Null;
+    for (target, in_message, in_tools, dropped) in [
+        ("bedrock-new", &long, &long, &[][..]),
+        ("bedrock", &plain, &plain, &[]),
+        ("bedrock-nova", &plain, &nothing, &["tools.cache_control"]),
+        (
+            "bedrock-llama",
+            &nothing,
+            &nothing,
+            &["messages.cache_control", "tools.cache_control"],
+        ),
+    ] {
+        let translated = ask(&deployment(target), Operation::ChatCompletions, &body).unwrap();
+        let body = sent(&translated);
+        assert_eq!(&body["messages"][0]["content"][1], in_message, "{target}");
+        assert_eq!(&body["toolConfig"]["tools"][1], in_tools, "{target}");
+        assert_eq!(translated.dropped, dropped, "{target}");
+    }
+}
+
+#[test]
 fn claude_calls_one_tool_at_a_time_when_told_to() {
     let tools = json!([{"type": "function", "function": {"name": "now"}}]);
     for (choice, expected) in [
