@@ -125,7 +125,7 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
         .cargo()
         .env("RUSTFLAGS", FLAGS)
         .env("CARGO_TARGET_DIR", home(workspace))
-        .args(["build", "--locked", "--release", "--bins", "--target", host])
+        .args(["build", "--release", "--bins", "--target", host])
         .args(["--manifest-path", "fuzz/Cargo.toml"]))?;
     Ok(home(workspace).join(host).join("release"))
 }
