@@ -1,5 +1,6 @@
 //! Anthropic's Messages API (<https://docs.anthropic.com/en/api/messages>).
 
+mod citations;
 mod content;
 mod error;
 mod native;

@@ -5,12 +5,15 @@ use std::borrow::Cow;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
-    JSON_TOOL, error,
+    JSON_TOOL, citations, error,
     schema::{AnswerBlock, MessageAnswer, finish_reason},
 };
 use crate::{
     failure::Failure,
-    hub::{Completion, CompletionChoice, FunctionCall, Message, ToolCall, UsageOut},
+    hub::{
+        self, Completion, CompletionChoice, FunctionCall, Message, ProviderFields, ToolCall,
+        UsageOut,
+    },
     json::{self, Text},
     meter::Meter,
     request::ResponseContext,
@@ -81,9 +84,13 @@ fn message<'a>(
     let mut thinking_blocks = Vec::new();
     let mut tool_calls = Vec::new();
     let mut json = None;
+    let mut cited = Cited::default();
     for (block, raw) in blocks.iter().zip(raws) {
         match &*block.r#type {
-            "text" => texts.extend(block.text),
+            "text" => {
+                texts.extend(block.text);
+                cited.add(block);
+            }
             "thinking" => {
                 thoughts.extend(block.thinking);
                 thinking_blocks.push(*raw);
@@ -120,7 +127,32 @@ fn message<'a>(
         reasoning_content,
         thinking_blocks,
         tool_calls,
+        annotations: cited.annotations,
+        provider_specific_fields: ProviderFields::cited(cited.raws),
         ..Message::default()
+    }
+}
+
+/// What the blocks of text cite.
+#[derive(Default)]
+struct Cited<'a> {
+    characters: u64,
+    annotations: Vec<hub::Annotation>,
+    /// The lists of those that have one.
+    raws: Vec<&'a RawValue>,
+}
+
+impl<'a> Cited<'a> {
+    /// A citation is of its whole block.
+    fn add(&mut self, block: &AnswerBlock<'a>) {
+        let start = self.characters;
+        self.characters += block.text.map_or(0, hub::citations::characters);
+        let list = hub::citations::list(block.citations);
+        self.raws
+            .extend(block.citations.filter(|_| !list.is_empty()));
+        let pages = list.into_iter().filter_map(citations::page);
+        self.annotations
+            .extend(pages.map(|page| page.at(start, self.characters)));
     }
 }
 

@@ -191,6 +191,8 @@ pub(super) struct AnswerBlock<'a> {
     pub(super) name: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) input: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) citations: Option<&'a RawValue>,
 }
 
 /// The data of a stream's event.
@@ -234,6 +236,8 @@ pub(super) struct StreamDelta<'a> {
     pub(super) thinking: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) signature: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) citation: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) stop_reason: Option<Cow<'a, str>>,
 }

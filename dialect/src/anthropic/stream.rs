@@ -3,15 +3,15 @@
 use serde_json::value::RawValue;
 
 use super::{
-    JSON_TOOL, error,
+    JSON_TOOL, citations, error,
     schema::{AnswerBlock, StreamDelta, StreamEvent, finish_reason},
 };
 use crate::{
     failure::Failure,
     framing::Event,
     hub::{
-        Choice, Delta, FunctionDelta, StreamFrame, ThinkingBlock, ThinkingBlocks, ToolCallDelta,
-        ToolCalls, UsageOut,
+        self, Annotation, Choice, Delta, FunctionDelta, Page, ProviderFields, StreamFrame,
+        ThinkingBlock, ThinkingBlocks, ToolCallDelta, ToolCalls, UsageOut,
     },
     json::{self, Object, Text},
     request::ResponseContext,
@@ -30,6 +30,11 @@ pub(super) struct MessageStream {
     calls: u64,
     block: OpenBlock,
     finish: Option<&'static str>,
+    /// Characters of the content so far, and up to the block that is being streamed.
+    characters: u64,
+    block_start: u64,
+    /// The pages that this block cites.
+    pages: Vec<Page>,
 }
 
 /// The content block that is being streamed; there is one at a time.
@@ -65,6 +70,9 @@ impl MessageStream {
             calls: 0,
             block: OpenBlock::Other,
             finish: None,
+            characters: 0,
+            block_start: 0,
+            pages: Vec::new(),
         }
     }
 
@@ -88,10 +96,34 @@ impl MessageStream {
 
     fn content(&mut self, text: Option<&RawValue>, sink: &mut Sink<'_>) {
         if let Some(text) = text.filter(|raw| !json::inner(raw).is_empty()) {
+            self.characters += hub::citations::characters(text);
             let delta = Delta {
                 content: Some(Text::Raw(text)),
                 ..Delta::default()
             };
+            self.emit(delta, None, sink);
+        }
+    }
+
+    /// A citation leaves at once as it is; as an annotation it waits for the end of its block.
+    fn citation(&mut self, raw: &RawValue, sink: &mut Sink<'_>) {
+        if self.pages.len() < hub::citations::MAX_KEPT {
+            self.pages.extend(citations::page(raw));
+        }
+        let mut delta = Delta::default();
+        delta
+            .rest
+            .set("provider_specific_fields", &ProviderFields::one(raw));
+        self.emit(delta, None, sink);
+    }
+
+    fn annotations(&mut self, sink: &mut Sink<'_>) {
+        let (start, end) = (self.block_start, self.characters);
+        let pages = self.pages.drain(..);
+        let annotations: Vec<Annotation> = pages.map(|page| page.at(start, end)).collect();
+        if !annotations.is_empty() {
+            let mut delta = Delta::default();
+            delta.rest.set("annotations", &annotations);
             self.emit(delta, None, sink);
         }
     }
@@ -128,9 +160,13 @@ impl MessageStream {
     }
 
     fn start_block(&mut self, block: &AnswerBlock<'_>, sink: &mut Sink<'_>) {
+        self.block_start = self.characters;
         self.block = match &*block.r#type {
             "text" => {
                 self.content(block.text, sink);
+                for raw in hub::citations::list(block.citations) {
+                    self.citation(raw, sink);
+                }
                 OpenBlock::Text
             }
             "thinking" => {
@@ -228,13 +264,18 @@ impl MessageStream {
                     OpenBlock::Text | OpenBlock::Other => {}
                 }
             }
-            // Citations have no place in a chunk.
+            "citations_delta" => {
+                if let Some(raw) = delta.citation {
+                    self.citation(raw, sink);
+                }
+            }
             _ => {}
         }
     }
 
     /// A call without input still has arguments: the empty object.
     fn stop_block(&mut self, sink: &mut Sink<'_>) {
+        self.annotations(sink);
         match std::mem::replace(&mut self.block, OpenBlock::Other) {
             OpenBlock::Tool {
                 index,

@@ -1,5 +1,6 @@
 //! Cohere's API, version 2 (<https://docs.cohere.com/reference/chat>).
 
+mod citations;
 mod content;
 mod embeddings;
 mod error;

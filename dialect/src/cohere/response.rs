@@ -5,12 +5,15 @@ use std::borrow::Cow;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
-    error,
+    citations, error,
     schema::{AnswerCall, ChatAnswer, finish_reason},
 };
 use crate::{
     failure::Failure,
-    hub::{Completion, CompletionChoice, FunctionCall, Message, ToolCall, UsageOut},
+    hub::{
+        self, Completion, CompletionChoice, FunctionCall, Message, ProviderFields, ToolCall,
+        UsageOut,
+    },
     json::{self, Text},
     meter::Meter,
     request::ResponseContext,
@@ -63,6 +66,11 @@ pub(super) fn translate(
         })
         .collect();
     let has_calls = !tool_calls.is_empty();
+    let cited = hub::citations::list(message.citations);
+    let planned = message.tool_plan.map_or(0, hub::citations::characters);
+    let annotations = cited
+        .iter()
+        .flat_map(|raw| citations::annotations(raw, planned));
     let id = format!("chatcmpl-{}", context.request_id);
     let completion = Completion {
         id: &id,
@@ -77,6 +85,8 @@ pub(super) fn translate(
                 reasoning_content: json::concat(thoughts.into_iter())
                     .filter(|raw| !json::inner(raw).is_empty()),
                 tool_calls,
+                annotations: annotations.collect(),
+                provider_specific_fields: ProviderFields::cited(cited.clone()),
                 ..Message::default()
             },
             logprobs: None,

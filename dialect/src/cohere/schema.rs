@@ -147,6 +147,8 @@ pub(super) struct AnswerMessage<'a> {
     pub(super) tool_plan: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) tool_calls: Option<Vec<AnswerCall<'a>>>,
+    #[serde(borrow, default)]
+    pub(super) citations: Option<&'a RawValue>,
 }
 
 /// A block of an answer, or what a stream's event adds to it.
@@ -212,6 +214,13 @@ pub(super) struct ContentDelta<'a> {
 pub(super) struct PlanDelta<'a> {
     #[serde(borrow, default)]
     pub(super) tool_plan: Option<&'a RawValue>,
+}
+
+/// The message of `citation-start`.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct CitationDelta<'a> {
+    #[serde(borrow, default)]
+    pub(super) citations: Option<&'a RawValue>,
 }
 
 /// The message of `tool-call-start` and `tool-call-delta`.

@@ -4,13 +4,18 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    error,
-    schema::{CallDelta, ContentDelta, PlanDelta, StreamDelta, StreamEvent, finish_reason},
+    citations, error,
+    schema::{
+        CallDelta, CitationDelta, ContentDelta, PlanDelta, StreamDelta, StreamEvent, finish_reason,
+    },
 };
 use crate::{
     failure::Failure,
     framing::Event,
-    hub::{Choice, Delta, FunctionDelta, StreamFrame, ToolCallDelta, ToolCalls, UsageOut},
+    hub::{
+        self, Choice, Delta, FunctionDelta, ProviderFields, StreamFrame, ToolCallDelta, ToolCalls,
+        UsageOut,
+    },
     json::{self, Text},
     request::ResponseContext,
     sink::{EventTranslator, Flow, Sink},
@@ -27,6 +32,8 @@ pub(super) struct ChatStream {
     calls: u64,
     /// Whether the call that is being streamed has no arguments yet.
     is_bare: bool,
+    /// Characters of the plan, which is told before the text.
+    planned: u64,
 }
 
 impl ChatStream {
@@ -43,6 +50,7 @@ impl ChatStream {
             has_role: false,
             calls: 0,
             is_bare: false,
+            planned: 0,
         }
     }
 
@@ -82,6 +90,17 @@ impl ChatStream {
             };
             self.emit(delta, None, sink);
         }
+    }
+
+    fn citation(&mut self, raw: &RawValue, sink: &mut Sink<'_>) {
+        let mut delta = Delta::default();
+        let annotations = citations::annotations(raw, self.planned);
+        if !annotations.is_empty() {
+            delta.rest.set("annotations", &annotations);
+        }
+        let fields = ProviderFields::one(raw);
+        delta.rest.set("provider_specific_fields", &fields);
+        self.emit(delta, None, sink);
     }
 
     fn call(&mut self, call: ToolCallDelta<'_>, sink: &mut Sink<'_>) {
@@ -179,6 +198,7 @@ impl ChatStream {
             }
             "tool-plan-delta" => {
                 let plan: PlanDelta<'_> = self.message(delta)?;
+                self.planned += plan.tool_plan.map_or(0, hub::citations::characters);
                 self.content(plan.tool_plan, sink);
             }
             "tool-call-start" => {
@@ -197,7 +217,13 @@ impl ChatStream {
                 self.message_end(delta, sink)?;
                 return Ok(Flow::Done);
             }
-            // Ends of blocks, citations (which have no place in a chunk), and events of the future.
+            "citation-start" => {
+                let cited: CitationDelta<'_> = self.message(delta)?;
+                if let Some(raw) = cited.citations {
+                    self.citation(raw, sink);
+                }
+            }
+            // Ends of blocks, and events of the future.
             _ => {}
         }
         Ok(Flow::Continue)

@@ -6,6 +6,7 @@ mod edits;
 mod embeddings;
 mod error;
 mod extra;
+mod grounding;
 mod images;
 mod media;
 mod request;

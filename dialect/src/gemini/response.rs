@@ -7,13 +7,14 @@ use serde_json::value::RawValue;
 use super::{
     candidate::{self, answer_id},
     error,
+    grounding::{self, Places},
     schema::{AnswerCall, AnswerPart, Candidate, GenerateAnswer},
 };
 use crate::{
     failure::Failure,
     hub::{
-        Completion, CompletionChoice, ExtraContent, FunctionCall, Message, Picture, ToolCall,
-        UsageOut,
+        Completion, CompletionChoice, ExtraContent, FunctionCall, Message, Picture, ProviderFields,
+        ToolCall, UsageOut,
     },
     json::{self, Text},
     meter::Meter,
@@ -166,7 +167,13 @@ impl<'a> Said<'a> {
             + self.calls.iter().map(|c| c.arguments.len()).sum::<usize>()
     }
 
-    fn choice<'s>(&'s self, candidate: &Candidate<'_>) -> CompletionChoice<'s>
+    fn places(&self) -> Places {
+        let mut places = Places::default();
+        self.texts.iter().for_each(|text| places.add(text));
+        places
+    }
+
+    fn choice<'s>(&'s self, candidate: &Candidate<'s>) -> CompletionChoice<'s>
     where
         'a: 's,
     {
@@ -197,6 +204,8 @@ impl<'a> Said<'a> {
                     .flatten(),
                 tool_calls: calls.collect(),
                 extra_content: signed(self.signature),
+                annotations: grounding::annotations(candidate.grounding_metadata, &self.places()),
+                provider_specific_fields: ProviderFields::grounded(candidate.grounding_metadata),
                 images: self.pictures.iter().map(|url| Picture::new(url)).collect(),
                 ..Message::default()
             },

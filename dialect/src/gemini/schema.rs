@@ -238,6 +238,8 @@ pub(super) struct Candidate<'a> {
     pub(super) finish_reason: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     pub(super) logprobs_result: Option<LogprobsResult<'a>>,
+    #[serde(borrow, default)]
+    pub(super) grounding_metadata: Option<&'a RawValue>,
 }
 
 /// What a choice says.

@@ -6,14 +6,15 @@ use serde_json::value::RawValue;
 use super::{
     candidate::{self, answer_id},
     error,
+    grounding::{self, Places},
     schema::{AnswerCall, AnswerPart, Candidate, GenerateAnswer},
 };
 use crate::{
     failure::Failure,
     framing::Event,
     hub::{
-        Choice, Delta, ExtraContent, FunctionDelta, Picture, StreamFrame, ToolCallDelta, ToolCalls,
-        UsageOut,
+        Choice, Delta, ExtraContent, FunctionDelta, Picture, ProviderFields, StreamFrame,
+        ToolCallDelta, ToolCalls, UsageOut,
     },
     json::{self, Text},
     request::ResponseContext,
@@ -40,6 +41,8 @@ struct ChoiceState {
     calls: usize,
     /// Why it ended.
     finish: Option<&'static str>,
+    /// Of the text so far.
+    places: Places,
 }
 
 impl AnswerStream {
@@ -100,6 +103,7 @@ impl AnswerStream {
                     has_role: false,
                     calls: 0,
                     finish: None,
+                    places: Places::default(),
                 });
                 self.choices.len() - 1
             }
@@ -120,6 +124,7 @@ impl AnswerStream {
         for part in parts.unwrap_or_default() {
             writer.part(part, sink);
         }
+        writer.grounding(candidate.grounding_metadata, sink);
         if let Some(reason) = candidate.finish_reason.as_deref() {
             if candidate::is_malformed(reason) && !sink.gate.is_open() {
                 return Err(candidate::malformed(&self.provider, reason));
@@ -161,6 +166,9 @@ impl Writer<'_> {
                 delta.reasoning_content = text;
             } else {
                 delta.content = text;
+                part.text
+                    .into_iter()
+                    .for_each(|raw| self.state.places.add(raw));
             }
         }
         if let Some(blob) = &part.inline_data {
@@ -174,6 +182,19 @@ impl Writer<'_> {
         if delta.is_meaningful() || delta.rest.names().next().is_some() {
             self.emit(delta, None, sink);
         }
+    }
+
+    fn grounding(&mut self, raw: Option<&RawValue>, sink: &mut Sink<'_>) {
+        let Some(fields) = ProviderFields::grounded(raw) else {
+            return;
+        };
+        let mut delta = Delta::default();
+        let annotations = grounding::annotations(raw, &self.state.places);
+        if !annotations.is_empty() {
+            delta.rest.set("annotations", &annotations);
+        }
+        delta.rest.set("provider_specific_fields", &fields);
+        self.emit(delta, None, sink);
     }
 
     fn call(&mut self, call: &AnswerCall<'_>, signature: Option<&RawValue>, sink: &mut Sink<'_>) {

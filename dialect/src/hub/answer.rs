@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{ExtraContent, UsageOut};
+use super::{Annotation, ExtraContent, ProviderFields, UsageOut};
 use crate::json::Text;
 
 /// `chat.completion`; `C` are its choices, of which most dialects have one.
@@ -45,6 +45,11 @@ pub(crate) struct Message<'a> {
     /// What only the provider can read, and wants back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) extra_content: Option<ExtraContent<'a>>,
+    /// The pages of the web that it cites.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) annotations: Vec<Annotation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) provider_specific_fields: Option<ProviderFields<'a>>,
 }
 
 /// A picture in an answer.

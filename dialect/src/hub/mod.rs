@@ -4,6 +4,7 @@
 mod answer;
 mod choice;
 mod chunk;
+pub(crate) mod citations;
 mod embeddings;
 mod extra;
 mod inline;
@@ -17,6 +18,7 @@ pub(crate) use chunk::{
     Choice, Chunk, Delta, FunctionDelta, StreamFrame, ThinkingBlock, ThinkingBlocks, ToolCallDelta,
     ToolCalls,
 };
+pub(crate) use citations::{Annotation, Page, ProviderFields, UrlCitation};
 pub(crate) use embeddings::{base64, embeddings, wants_base64};
 pub(crate) use extra::ExtraContent;
 pub(crate) use inline::{arguments, data_url};
