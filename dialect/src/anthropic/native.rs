@@ -13,7 +13,7 @@ use crate::{
     edge,
     failure::Failure,
     framing::Event,
-    hub::prepare,
+    hub::{self, prepare},
     json::{self, Object},
     meter::Meter,
     request::{Call, ResponseContext, Translated},
@@ -45,6 +45,10 @@ pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
     if let Some(messages) = without_unproven(&request) {
         request.set("messages", &messages);
         unsupported.leave_out("messages.thinking");
+    }
+    if let Some(messages) = without_foreign(&request) {
+        request.set("messages", &messages);
+        unsupported.leave_out("messages.citations");
     }
     if call.admission.operation == Operation::Messages
         && let Some(cap) = call.admission.output_cap
@@ -100,6 +104,42 @@ fn without_unproven(request: &Object<'_>) -> Option<Box<RawValue>> {
         message.set("content", &blocks);
         blocks.get() != "[]"
     });
+    found.then(|| to_raw_value(&messages).ok())?
+}
+
+/// The messages without citations that lack Anthropic's mark of the place: another provider cited.
+/// `None` when there are no such citations.
+fn without_foreign(request: &Object<'_>) -> Option<Box<RawValue>> {
+    let raw = request.some("messages")?;
+    if !raw.get().contains("\"encrypted_index\"") {
+        return None;
+    }
+    let is_foreign = |raw: &&RawValue| {
+        let citation = Object::parse(raw.get().as_bytes());
+        citation.is_ok_and(|c| c.read::<String>("encrypted_index").as_deref() == Some(""))
+    };
+    let mut messages: Vec<Object<'_>> = serde_json::from_str(raw.get()).ok()?;
+    let mut found = false;
+    for message in &mut messages {
+        let content = message
+            .some("content")
+            .map(RawValue::get)
+            .unwrap_or_default();
+        let Ok(mut blocks) = serde_json::from_str::<Vec<Object<'_>>>(content) else {
+            continue;
+        };
+        let mut changed = false;
+        for block in &mut blocks {
+            let cited = hub::citations::list(block.some("citations"));
+            if cited.iter().any(is_foreign) {
+                changed |= block.remove("citations");
+            }
+        }
+        if changed && let Ok(blocks) = to_raw_value(&blocks) {
+            found = true;
+            message.set("content", &blocks);
+        }
+    }
     found.then(|| to_raw_value(&messages).ok())?
 }
 

@@ -9,7 +9,7 @@ use dragoman_proto::ApiError;
 use super::{ClientStream, reply::ThinkingIn, scan::ObjectScan};
 use crate::{
     failure::Failure,
-    hub::{Chunk, Delta, ThinkingBlocks, ToolCallDelta, ToolCalls},
+    hub::{self, Chunk, Delta, ThinkingBlocks, ToolCallDelta, ToolCalls, UrlCitation},
     json::{self, Text},
     request::ResponseContext,
     sink::Sink,
@@ -67,6 +67,8 @@ pub(super) trait Writer: std::fmt::Debug {
     fn delta(&mut self, text: Text<'_>, sink: &mut Sink<'_>);
     /// The signature of the thinking that is open.
     fn signature(&mut self, signature: Text<'_>, sink: &mut Sink<'_>);
+    /// A page that the text that is open cites.
+    fn citation(&mut self, citation: UrlCitation, sink: &mut Sink<'_>);
     fn stop(&mut self, sink: &mut Sink<'_>);
     fn end(&mut self, finish: Finish, sink: &mut Sink<'_>);
     /// See [`ClientStream::failed`].
@@ -155,6 +157,12 @@ impl<W: Writer> Blocks<W> {
         for text in [delta.content, delta.refusal].into_iter().flatten() {
             if is_text(&text) {
                 self.add(Kind::Text, text, sink);
+            }
+        }
+        for citation in hub::citations::annotations(delta.rest.get("annotations")) {
+            // Providers cite while they say what they cite for, or right after.
+            if self.open == Some(Kind::Text) {
+                self.writer.citation(citation, sink);
             }
         }
         match &delta.tool_calls {

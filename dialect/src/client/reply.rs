@@ -6,7 +6,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::blocks::Finish;
-use crate::{failure::Failure, json, request::ResponseContext};
+use crate::{
+    failure::Failure,
+    hub::{self, UrlCitation},
+    json,
+    request::ResponseContext,
+};
 
 /// The answer of the hub's first choice.
 #[derive(Debug)]
@@ -15,6 +20,8 @@ pub(super) struct Reply<'a> {
     pub(super) thinking: Vec<ThinkingIn<'a>>,
     /// A JSON string.
     pub(super) text: Option<Cow<'a, RawValue>>,
+    /// The pages of the web that the text cites.
+    pub(super) citations: Vec<UrlCitation>,
     pub(super) calls: Vec<CallOut<'a>>,
     pub(super) finish: Finish,
 }
@@ -67,6 +74,8 @@ struct Message<'a> {
     thinking_blocks: Option<Vec<ThinkingIn<'a>>>,
     #[serde(borrow, default)]
     tool_calls: Option<Vec<Call<'a>>>,
+    #[serde(borrow, default)]
+    annotations: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -126,6 +135,7 @@ impl<'a> Reply<'a> {
         Ok(Self {
             thinking,
             text: text(message.content).or_else(|| text(message.refusal)),
+            citations: hub::citations::annotations(message.annotations),
             calls,
             finish,
         })

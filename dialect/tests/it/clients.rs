@@ -440,3 +440,31 @@ fn a_client_s_search_is_the_provider_s_own() {
     let error = ask("groq", Operation::Responses, &responses).unwrap_err();
     assert_eq!(error.param.as_deref(), Some("tools.web_search"));
 }
+
+#[test]
+fn citations_of_others_do_not_go_to_anthropic() {
+    let cited = |mark: &str| {
+        json!({"type": "text", "text": "x", "citations": [{
+            "type": "web_search_result_location", "url": "https://a.example/", "title": "A",
+            "cited_text": "", "encrypted_index": mark,
+        }]})
+    };
+    let body = json!({"max_tokens": 9, "messages": [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": [cited(""), cited("Eo8B")]},
+        {"role": "user", "content": "b"},
+    ]});
+    let translated = translate(
+        "anthropic",
+        Operation::Messages,
+        body.to_string().as_bytes(),
+    )
+    .unwrap();
+    let sent: Value = serde_json::from_slice(&translated.body.unwrap()).unwrap();
+    let plain = json!({"type": "text", "text": "x"});
+    assert_eq!(
+        sent["messages"][1]["content"],
+        json!([plain, cited("Eo8B")])
+    );
+    assert_eq!(translated.dropped, ["messages.citations"]);
+}

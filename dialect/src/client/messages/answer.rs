@@ -33,6 +33,7 @@ pub(in super::super) fn answer(
     if let Some(text) = &reply.text {
         content.push(BlockOut::Text {
             text: Text::Raw(text),
+            citations: reply.citations.iter().cloned().map(Into::into).collect(),
         });
     }
     for call in &reply.calls {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::super::blocks::Finish;
+use crate::hub::UrlCitation;
 
 /// A message of the conversation.
 #[derive(Debug, Deserialize)]
@@ -160,6 +161,8 @@ pub(super) struct MessageOut<'a> {
 pub(super) enum BlockOut<'a> {
     Text {
         text: crate::json::Text<'a>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        citations: Vec<CitationOut>,
     },
     Thinking {
         thinking: crate::json::Text<'a>,
@@ -173,6 +176,29 @@ pub(super) enum BlockOut<'a> {
         name: &'a str,
         input: &'a RawValue,
     },
+}
+
+/// A citation of a page. What of the page is cited, and Anthropic's mark of the place, nobody else
+/// tells.
+#[derive(Debug, Serialize)]
+pub(super) struct CitationOut {
+    r#type: &'static str,
+    url: String,
+    title: String,
+    cited_text: &'static str,
+    encrypted_index: &'static str,
+}
+
+impl From<UrlCitation> for CitationOut {
+    fn from(citation: UrlCitation) -> Self {
+        Self {
+            r#type: "web_search_result_location",
+            url: citation.url,
+            title: citation.title,
+            cited_text: "",
+            encrypted_index: "",
+        }
+    }
 }
 
 /// Usage: the input tokens exclude those from and to the cache.

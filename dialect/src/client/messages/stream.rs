@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::{
     super::blocks::{Finish, Start, Writer},
-    schema::{BlockOut, MessageOut, UsageOut, stop_reason},
+    schema::{BlockOut, CitationOut, MessageOut, UsageOut, stop_reason},
 };
-use crate::{json::Text, request::ResponseContext, sink::Sink};
+use crate::{hub::UrlCitation, json::Text, request::ResponseContext, sink::Sink};
 
 /// Writes the events of one message.
 #[derive(Debug)]
@@ -79,6 +79,8 @@ enum DeltaOut<'a> {
     Signature { signature: Text<'a> },
     #[serde(rename = "input_json_delta")]
     InputJson { partial_json: Text<'a> },
+    #[serde(rename = "citations_delta")]
+    Citation { citation: CitationOut },
 }
 
 #[derive(Serialize)]
@@ -141,7 +143,13 @@ impl Writer for EventWriter {
     fn start(&mut self, block: Start<'_>, sink: &mut Sink<'_>) {
         let empty = Text::Plain("");
         let (open, content_block) = match block {
-            Start::Text => (Open::Text, StartOut::Block(BlockOut::Text { text: empty })),
+            Start::Text => (
+                Open::Text,
+                StartOut::Block(BlockOut::Text {
+                    text: empty,
+                    citations: Vec::new(),
+                }),
+            ),
             Start::Thinking => (
                 Open::Thinking,
                 StartOut::Block(BlockOut::Thinking {
@@ -186,6 +194,14 @@ impl Writer for EventWriter {
 
     fn signature(&mut self, signature: Text<'_>, sink: &mut Sink<'_>) {
         let delta = DeltaOut::Signature { signature };
+        let index = self.index;
+        write(&EventOut::ContentBlockDelta { index, delta }, sink);
+    }
+
+    fn citation(&mut self, citation: UrlCitation, sink: &mut Sink<'_>) {
+        let delta = DeltaOut::Citation {
+            citation: citation.into(),
+        };
         let index = self.index;
         write(&EventOut::ContentBlockDelta { index, delta }, sink);
     }

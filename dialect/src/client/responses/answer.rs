@@ -7,7 +7,7 @@ use super::{
     super::reply::{Reply, ThinkingIn},
     echo::Echo,
     input::{REDACTED, SIGNED},
-    schema::{ItemOut, PartOut, ResponseOut},
+    schema::{ItemOut, PageOut, PartOut, ResponseOut},
 };
 use crate::{
     json::{self, Text},
@@ -44,12 +44,13 @@ pub(in super::super) fn answer(
             encrypted_content: proof.as_deref(),
         });
     }
+    let pages: Vec<PageOut> = reply.citations.iter().cloned().map(Into::into).collect();
     if let Some(text) = &reply.text {
         push(ItemOut::Message {
             id: &id("msg"),
             status: "completed",
             role: "assistant",
-            content: vec![PartOut::text(Text::Raw(text))],
+            content: vec![PartOut::text(Text::Raw(text), &pages)],
         });
     }
     for call in &reply.calls {

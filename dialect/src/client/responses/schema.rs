@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{super::blocks::Finish, echo::Echo};
 use crate::{
+    hub::UrlCitation,
     json::{self, Text},
     request::ResponseContext,
 };
@@ -181,12 +182,29 @@ pub(super) enum ItemOut<'a> {
 pub(super) enum PartOut<'a> {
     OutputText {
         text: Text<'a>,
-        annotations: [(); 0],
+        annotations: &'a [PageOut],
         logprobs: [(); 0],
     },
     SummaryText {
         text: Text<'a>,
     },
+}
+
+/// An annotation of a text: a page, flat as this API has it.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct PageOut {
+    r#type: &'static str,
+    #[serde(flatten)]
+    page: UrlCitation,
+}
+
+impl From<UrlCitation> for PageOut {
+    fn from(page: UrlCitation) -> Self {
+        Self {
+            r#type: "url_citation",
+            page,
+        }
+    }
 }
 
 /// An event; members that are not set are another type's.
@@ -218,6 +236,10 @@ pub(super) struct EventOut<'a> {
     pub(super) arguments: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) logprobs: Option<[(); 0]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) annotation_index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) annotation: Option<&'a PageOut>,
 }
 
 impl<'a> ResponseOut<'a> {
@@ -303,10 +325,10 @@ impl UsageOut {
 
 impl<'a> PartOut<'a> {
     /// What the model says.
-    pub(super) const fn text(text: Text<'a>) -> Self {
+    pub(super) const fn text(text: Text<'a>, annotations: &'a [PageOut]) -> Self {
         Self::OutputText {
             text,
-            annotations: [],
+            annotations,
             logprobs: [],
         }
     }

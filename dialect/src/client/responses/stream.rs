@@ -11,9 +11,10 @@ use super::{
     super::blocks::{Finish, Start, Writer},
     echo::Echo,
     input::{REDACTED, SIGNED},
-    schema::{EventOut, ItemOut, PartOut, ResponseOut, write_failure},
+    schema::{EventOut, ItemOut, PageOut, PartOut, ResponseOut, write_failure},
 };
 use crate::{
+    hub::{UrlCitation, citations::MAX_KEPT},
     json::{self, Text},
     request::ResponseContext,
     sink::Sink,
@@ -43,6 +44,8 @@ struct Open {
     text: String,
     /// What proves a thought.
     proof: Option<String>,
+    /// What the text cites.
+    pages: Vec<PageOut>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +118,10 @@ impl EventWriter {
                 id,
                 status,
                 role: "assistant",
-                content: text.map(PartOut::text).into_iter().collect(),
+                content: text
+                    .map(|text| PartOut::text(text, &self.open.pages))
+                    .into_iter()
+                    .collect(),
             },
             Kind::Reasoning => ItemOut::Reasoning {
                 id,
@@ -136,9 +142,9 @@ impl EventWriter {
     }
 
     /// The open item's part with this `text`; a call has none.
-    fn part<'a>(&self, text: Text<'a>) -> Option<PartOut<'a>> {
+    fn part<'a>(&'a self, text: Text<'a>) -> Option<PartOut<'a>> {
         match self.open.kind {
-            Kind::Message => Some(PartOut::text(text)),
+            Kind::Message => Some(PartOut::text(text, &self.open.pages)),
             Kind::Reasoning => Some(PartOut::SummaryText { text }),
             Kind::Call => None,
         }
@@ -246,6 +252,20 @@ impl Writer for EventWriter {
 
     fn signature(&mut self, signature: Text<'_>, _: &mut Sink<'_>) {
         self.open.proof = plain(signature).map(|signature| format!("{SIGNED}{signature}"));
+    }
+
+    fn citation(&mut self, citation: UrlCitation, sink: &mut Sink<'_>) {
+        let place = self.open.pages.len();
+        if place < MAX_KEPT {
+            let page = PageOut::from(citation);
+            let event = EventOut {
+                annotation_index: Some(place),
+                annotation: Some(&page),
+                ..self.event("response.output_text.annotation.added")
+            };
+            self.sequence = write(event, self.sequence, sink);
+            self.open.pages.push(page);
+        }
     }
 
     fn stop(&mut self, sink: &mut Sink<'_>) {
