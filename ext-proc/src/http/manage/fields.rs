@@ -11,6 +11,7 @@ use dragoman_proto::{ApiError, ErrorKind};
 use serde_json::{Map, Value};
 
 use super::super::Failure;
+use super::heeded;
 use crate::store::Slice;
 
 /// Rows of a page at most.
@@ -22,85 +23,6 @@ const MOST_ROWS: u32 = 100;
 pub(super) struct Fields {
     given: Map<String, Value>,
     ignored: Vec<String>,
-}
-
-/// Fields of all that has a profile.
-const PROFILE: [&str; 16] = [
-    "models",
-    "aliases",
-    "model_aliases",
-    "metadata",
-    "tags",
-    "blocked",
-    "budget_id",
-    "max_budget",
-    "soft_budget",
-    "budget_duration",
-    "model_max_budget",
-    "rpm_limit",
-    "tpm_limit",
-    "max_parallel_requests",
-    "model_rpm_limit",
-    "model_tpm_limit",
-];
-const KEY: [&str; 11] = [
-    "key",
-    "keys",
-    "key_alias",
-    "key_aliases",
-    "user_id",
-    "team_id",
-    "duration",
-    "allowed_routes",
-    "key_type",
-    "new_key",
-    "grace_period",
-];
-const TEAM: [&str; 9] = [
-    "team_id",
-    "team_ids",
-    "team_alias",
-    "members_with_roles",
-    "member",
-    "max_budget_in_team",
-    "user_id",
-    "user_email",
-    "role",
-];
-const USER: [&str; 10] = [
-    "user_id",
-    "user_ids",
-    "user_alias",
-    "user_email",
-    "user_role",
-    "teams",
-    "auto_create_key",
-    "key_alias",
-    "team_id",
-    "duration",
-];
-const BUDGET: [&str; 2] = ["id", "budgets"];
-
-/// The fields that mean something at `path`, beside those of a profile.
-fn heeded(path: &str) -> &'static [&'static str] {
-    match path.split('/').nth(1) {
-        Some("key") => &KEY,
-        Some("team") => &TEAM,
-        Some("user") => &USER,
-        _ => &BUDGET,
-    }
-}
-
-/// Whether a value asks for nothing.
-fn is_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Bool(true) => false,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(fields) => fields.values().all(is_nothing),
-    }
 }
 
 /// A field of a request.
@@ -153,13 +75,7 @@ impl Fields {
 
     /// Names what means nothing at `path`.
     fn at(mut self, path: &str) -> Self {
-        let known = heeded(path);
-        let heeded = |name: &str| PROFILE.contains(&name) || known.contains(&name);
-        let given = self.given.iter();
-        self.ignored = given
-            .filter(|(name, value)| !heeded(name) && !is_nothing(value))
-            .map(|(name, _)| name.clone())
-            .collect();
+        self.ignored = heeded::others(path, &self.given);
         if !self.ignored.is_empty() {
             tracing::warn!(path, fields = ?self.ignored, "fields of a request are not heeded");
         }

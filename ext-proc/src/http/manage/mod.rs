@@ -6,6 +6,7 @@
 mod budgets;
 mod edit_key;
 mod fields;
+mod heeded;
 mod keys;
 mod profile;
 mod reply;
