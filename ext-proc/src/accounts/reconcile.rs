@@ -131,6 +131,7 @@ impl Reconciler {
         let since = since.0.saturating_sub(SLACK_MS);
         let filter = RequestFilter {
             from_ms: Some(since.saturating_sub(LONGEST_REQUEST_MS)),
+            ended_from_ms: Some(since),
             ..RequestFilter::default()
         };
         let mut found = 0;
@@ -140,7 +141,7 @@ impl Reconciler {
         };
         loop {
             let rows = self.ledger.page(&filter, &page).await?;
-            for row in rows.iter().filter(|row| ended(row).0 >= since) {
+            for row in &rows {
                 found += u64::from(self.settle(row).await?);
             }
             match rows.last() {
@@ -165,17 +166,28 @@ impl Reconciler {
         };
         let settlement = Settlement::of(row, &attempts, ended(row));
         let settled = match self.accounts.settle(&settlement).await? {
-            Settled::Unknown => match self.ledger.position(&row.request_id).await? {
-                Some(position) => {
-                    let budgets = self.budgets.budgets_of(row).await?;
-                    let charging = self.accounts.charge(&settlement, position, &budgets);
-                    charging.await?
-                }
-                None => Settled::Already,
-            },
+            Settled::Unknown => self.charge(row, &settlement).await?,
             known => known,
         };
         Ok(matches!(settled, Settled::Charged(charge) if !charge.accounts.is_empty()))
+    }
+
+    async fn charge(
+        &self,
+        row: &RequestRow,
+        settlement: &Settlement,
+    ) -> Result<Settled, ReconcileError> {
+        let budgets = self.budgets.budgets_of(row).await?;
+        if budgets.is_empty() {
+            return Ok(Settled::Already);
+        }
+        match self.ledger.position(&row.request_id).await? {
+            Some(position) => {
+                let charging = self.accounts.charge(settlement, position, &budgets);
+                Ok(charging.await?)
+            }
+            None => Ok(Settled::Already),
+        }
     }
 }
 

@@ -178,21 +178,57 @@ pub(crate) async fn pages_walk_all_requests_once_newest_first(ledger: &impl Ledg
     // Two of them at the same time, so that the id decides.
     let records = [("a", 1), ("b", 2), ("c", 2), ("d", 3), ("e", 4)];
     keep(ledger, records.map(|(id, at)| record(id, at)).into()).await;
-    let mut page = Page {
-        size: 2,
+    let of_an_alias = RequestFilter {
+        alias: Some("smart".into()),
+        ..everything()
+    };
+    for filter in [everything(), of_an_alias] {
+        let mut page = Page {
+            size: 2,
+            after: None,
+        };
+        let mut walked = Vec::new();
+        loop {
+            let rows = ledger.page(&filter, &page).await.unwrap();
+            let Some(last) = rows.last() else { break };
+            page.after = Some(Cursor {
+                started_ms: last.timing.started_ms,
+                request_id: last.request_id.clone(),
+            });
+            walked.extend(rows.into_iter().map(|row| row.request_id));
+        }
+        assert_eq!(walked, ["e", "d", "c", "b", "a"], "{filter:?}");
+    }
+}
+
+pub(crate) async fn a_page_can_be_of_what_ended_lately(ledger: &impl Ledger) {
+    // Each lasts 90 milliseconds.
+    keep(ledger, vec![record("early", 5), record("late", 10)]).await;
+    let lately = RequestFilter {
+        ended_from_ms: Some(100),
+        ..everything()
+    };
+    let page = Page {
+        size: 9,
         after: None,
     };
-    let mut walked = Vec::new();
-    loop {
-        let rows = ledger.page(&everything(), &page).await.unwrap();
-        let Some(last) = rows.last() else { break };
-        page.after = Some(Cursor {
-            started_ms: last.timing.started_ms,
-            request_id: last.request_id.clone(),
-        });
-        walked.extend(rows.into_iter().map(|row| row.request_id));
+    let rows = ledger.page(&lately, &page).await.unwrap();
+    let ids: Vec<_> = rows.iter().map(|row| &*row.request_id).collect();
+    assert_eq!(ids, ["late"]);
+}
+
+pub(crate) async fn positions_tell_what_a_sum_holds(ledger: &impl Ledger) {
+    assert_eq!(ledger.position("a").await.unwrap(), None);
+    keep(ledger, vec![record("a", 1), record("b", 2)]).await;
+    let standing = ledger.standing(&everything()).await.unwrap();
+    keep(ledger, vec![record("c", 1)]).await;
+    assert_eq!(standing.totals.requests, 2);
+    for (id, is_in) in [("a", true), ("b", true), ("c", false)] {
+        let position = ledger.position(id).await.unwrap().unwrap();
+        assert_eq!(position <= standing.position, is_in, "{id}");
     }
-    assert_eq!(walked, ["e", "d", "c", "b", "a"]);
+    let ids = ["c", "none", "a"].map(str::to_owned);
+    assert_eq!(ledger.requests(&ids).await.unwrap().len(), 2);
 }
 
 pub(crate) async fn filters_narrow_the_page(ledger: &impl Ledger) {

@@ -22,6 +22,8 @@ pub struct RequestFilter {
     pub from_ms: Option<u64>,
     /// Begun before this time; milliseconds since the epoch.
     pub until_ms: Option<u64>,
+    /// Ended at this time or later; milliseconds since the epoch. Asked of the requests one by one, never of sums by day.
+    pub ended_from_ms: Option<u64>,
     /// Leave out the rows that are not for people.
     pub listed_only: bool,
 }

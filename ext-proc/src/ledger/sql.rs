@@ -84,7 +84,7 @@ impl Ledger for SqlLedger {
         let sql = Sql::new("SELECT * FROM requests WHERE 1 = 1");
         let mut sql = filtered(sql, filter);
         if let Some(alias) = &filter.alias {
-            sql = on_days_of(sql, alias);
+            sql = on_days_of(sql, alias, page.after.is_none());
         }
         if let Some(after) = &page.after {
             sql = sql
@@ -154,11 +154,17 @@ impl Ledger for SqlLedger {
 }
 
 /// Requests have no index by alias, because each index costs those who write. The sums know on which
-/// days an alias was asked for, and so what need not be read.
-fn on_days_of(sql: Sql, alias: &str) -> Sql {
-    sql.push(" AND started_at >= (SELECT MIN(day) * 86400000 FROM spend WHERE alias = ")
+/// days an alias was asked for, and so what need not be read. Behind a cursor only the first of them
+/// matters; of two upper bounds SQLite would begin to read at the wrong one.
+fn on_days_of(sql: Sql, alias: &str, is_first_page: bool) -> Sql {
+    let from = sql
+        .push(" AND started_at >= (SELECT MIN(day) * 86400000 FROM spend WHERE alias = ")
         .bind(row::text(alias))
-        .push(") AND started_at < (SELECT (MAX(day) + 1) * 86400000 FROM spend WHERE alias = ")
+        .push(")");
+    if !is_first_page {
+        return from;
+    }
+    from.push(" AND started_at < (SELECT (MAX(day) + 1) * 86400000 FROM spend WHERE alias = ")
         .bind(row::text(alias))
         .push(")")
 }

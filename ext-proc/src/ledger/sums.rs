@@ -58,7 +58,7 @@ fn sum((groups, measured): (Group, Measured)) -> Sum {
 
 /// The table that tells all of it apart.
 fn covering(by: &[GroupBy], filter: &RequestFilter) -> Option<Table> {
-    if filter.request_id.is_some() || short(filter) {
+    if filter.request_id.is_some() || filter.ended_from_ms.is_some() || short(filter) {
         return None;
     }
     let filtered = filter.columns();
@@ -138,6 +138,9 @@ pub(super) fn filtered(sql: Sql, filter: &RequestFilter) -> Sql {
     }
     if let Some(until) = filter.until_ms {
         sql = sql.push(" AND started_at < ").bind(until);
+    }
+    if let Some(from) = filter.ended_from_ms {
+        sql = sql.push(" AND started_at + duration_ms >= ").bind(from);
     }
     if filter.listed_only {
         sql = sql.push(" AND transient = 0");

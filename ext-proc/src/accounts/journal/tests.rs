@@ -20,17 +20,36 @@ async fn start(folder: &tempfile::TempDir) -> (InProcess, JournalGuard) {
 }
 
 #[tokio::test]
+async fn a_journal_that_never_held_anything_lacks_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let file = folder.path().join("accounts.db");
+        let journaled = InProcess::journaled(AT_ONCE, Arc::new(NoPast), &file);
+        let (accounts, guard) = journaled.await.unwrap();
+        assert_eq!(accounts.forgetful_since().await.unwrap(), None);
+        guard.drain().await;
+    }
+}
+
+#[tokio::test]
 async fn nobody_passes_before_the_ledger_was_asked() {
     let folder = tempfile::tempdir().unwrap();
+    let (accounts, guard) = start(&folder).await;
+    admit(
+        &accounts,
+        request("a", from_ref(&budget(Scope::Key, 1_000)), 90),
+    )
+    .await;
+    guard.drain().await;
     let file = folder.path().join("accounts.db");
     let journaled = InProcess::journaled(AT_ONCE, Arc::new(NoPast), &file);
     let (accounts, _guard) = journaled.await.unwrap();
     let key = budget(Scope::Key, 1_000);
     let dependency = "ledger";
-    let refused = accounts.admit(request("a", from_ref(&key), 90)).await;
+    let refused = accounts.admit(request("b", from_ref(&key), 90)).await;
     assert_eq!(refused, Err(AccountsError::Unavailable { dependency }));
     accounts.reminded();
-    admit(&accounts, request("a", from_ref(&key), 90)).await;
+    admit(&accounts, request("b", from_ref(&key), 90)).await;
 }
 
 #[tokio::test]

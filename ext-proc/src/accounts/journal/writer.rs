@@ -97,12 +97,14 @@ impl Writer {
         let mut pruned = Instant::now();
         let mut entries = Vec::new();
         loop {
-            let received = tokio::select! {
+            let is_over = tokio::select! {
                 biased;
-                received = self.queue.recv_many(&mut entries, ENTRIES_AT_ONCE) => received,
-                () = stopped(&mut self.stop) => 0,
+                received = self.queue.recv_many(&mut entries, ENTRIES_AT_ONCE) => received == 0,
+                () = stopped(&mut self.stop) => true,
+                // Nothing happened, and that is noted too: the next start need not look for it.
+                () = sleep(PRUNE_EVERY) => false,
             };
-            if received == 0 {
+            if is_over {
                 break;
             }
             if !*self.stop.borrow() {

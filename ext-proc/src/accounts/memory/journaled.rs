@@ -14,7 +14,7 @@ use crate::accounts::{AdmitRequest, Past, WaitOptions};
 
 impl InProcess {
     /// Accounts that are journaled in the SQLite `file`, and take up what an earlier process left
-    /// there. Nobody is admitted before [`Accounts::reminded`].
+    /// there. If that may lack something, nobody is admitted before [`Accounts::reminded`].
     ///
     /// [`Accounts::reminded`]: crate::accounts::Accounts::reminded
     pub async fn journaled(
@@ -24,13 +24,14 @@ impl InProcess {
     ) -> Result<(Self, JournalGuard), JournalError> {
         let journal = Journal::open(file).await?;
         let restored = journal.restore().await?;
-        let written_at = restored.written_at;
+        // What was never written lacks nothing: every account begins with its past.
+        let written_at = Some(restored.written_at).filter(|at| at.0 > 0);
         let (writer, guard) = JournalWriter::start(journal);
         let mut state = State::restore(restored);
         state.journal = Some(writer.clone());
         let accounts = Self {
             journal: Some(writer),
-            forgetful_since: Mutex::new(Some(written_at)),
+            forgetful_since: Mutex::new(written_at),
             ..Self::over(state, options, past)
         };
         Ok((accounts, guard))

@@ -43,6 +43,8 @@ behaviours! {
     a_large_batch_is_recorded_whole,
     pages_walk_all_requests_once_newest_first,
     filters_narrow_the_page,
+    a_page_can_be_of_what_ended_lately,
+    positions_tell_what_a_sum_holds,
     totals_tell_unpriced_from_free,
     totals_by_day_are_in_order,
     a_request_counts_for_each_of_its_tags,
