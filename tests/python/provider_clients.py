@@ -134,6 +134,10 @@ def vertex(root):
     assert answer.text == SAID, answer
     stream = client.models.generate_content_stream(contents="hello", **asked)
     assert "".join(chunk.text or "" for chunk in stream) == SAID
+    own = "gemini-embedding-001"
+    for model, texts in [("text-embedding-005", 2), (own, 1), (own, 2)]:
+        answer = client.models.embed_content(model=model, contents=["a b", "c"][:texts])
+        assert len(answer.embeddings) == texts, answer
     answer = client.models.generate_images(model="imagen-4.0-generate-001", prompt="a tree")
     assert answer.generated_images[0].image.image_bytes == b"image", answer
     claude = anthropic.AnthropicVertex(

@@ -157,12 +157,21 @@ fn open_models_answer_and_stream() {
 }
 
 #[test]
-fn embeddings_are_predicted() {
+fn every_kind_of_model_embeds() {
     run(async {
         let Fixture { stack, provider } = fixture().await;
-        for (alias, input) in [
-            ("embedding", json!(["one text", "another short text"])),
-            ("embedding-3072", json!("a single text")),
+        for (alias, input, method) in [
+            (
+                "embedding",
+                json!(["one text", "another short text"]),
+                "predict",
+            ),
+            ("embedding-3072", json!("a single text"), "embedContent"),
+            (
+                "embedding-3072",
+                json!(["first", "the second"]),
+                "batchEmbedContents",
+            ),
         ] {
             let body = json!({"model": alias, "input": input, "dimensions": 3});
             let answer = stack.post("/v1/embeddings", &body).await.ok();
@@ -173,12 +182,16 @@ fn embeddings_are_predicted() {
             let sent = provider
                 .requests()
                 .into_iter()
-                .rfind(|r| r.path.ends_with(":predict"));
+                .rfind(|sent| sent.path.ends_with(&format!(":{method}")));
+            let number = sent.expect("it was asked so").number;
             let counted = provider.usage();
-            let number = sent.unwrap().number;
             let counted = counted.iter().find(|row| row.number == number);
             let tokens = counted.map(|row| row.input_tokens);
-            assert_eq!(answer["usage"]["prompt_tokens"].as_u64(), tokens);
+            assert_eq!(
+                answer["usage"]["prompt_tokens"].as_u64(),
+                tokens,
+                "{method}"
+            );
         }
     });
 }

@@ -1,6 +1,8 @@
-//! Embeddings: `batchEmbedContents` of Gemini's API, `predict` of Vertex AI
+//! Embeddings: `batchEmbedContents` of Gemini's API. On Vertex AI Gemini's models have that too, with
+//! their settings in another place, and `embedContent` for one text; older models have `predict`
 //! (<https://ai.google.dev/api/embeddings>,
-//! <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api>).
+//! <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api>; Google's
+//! own client tells which model has which).
 
 use dragoman_proto::{ApiError, Usage};
 use serde::{Deserialize, Serialize};
@@ -29,8 +31,8 @@ const TRANSLATED: [&str; 8] = [
 ];
 
 #[derive(Serialize)]
-struct Batch<'a> {
-    requests: Vec<EmbedRequest<'a>>,
+struct Batch<R> {
+    requests: Vec<R>,
 }
 
 #[derive(Serialize)]
@@ -38,6 +40,24 @@ struct Batch<'a> {
 struct EmbedRequest<'a> {
     model: &'a str,
     content: Content<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_dimensionality: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_type: Option<&'a RawValue>,
+}
+
+/// The same on Vertex AI, where the path alone names the model.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VertexRequest<'a> {
+    content: Content<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embed_content_config: Option<EmbedConfig<'a>>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EmbedConfig<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     output_dimensionality: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,12 +94,15 @@ struct Parameters {
     output_dimensionality: u64,
 }
 
-/// Either API's answer.
+/// Every method's answer.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer<'a> {
     #[serde(borrow, default)]
     embeddings: Option<Vec<Vector<'a>>>,
+    /// To `embedContent`.
+    #[serde(borrow, default)]
+    embedding: Option<Vector<'a>>,
     #[serde(borrow, default)]
     predictions: Option<Vec<Prediction<'a>>>,
     #[serde(default)]
@@ -119,32 +142,19 @@ pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
         .some("task_type")
         .or_else(|| request.some("taskType"));
     let texts = texts(&request)?;
-    let model = resource(&call.config.model);
+    let wanted = Wanted {
+        texts,
+        dimensions,
+        task_type,
+    };
     let mut body = Vec::with_capacity(call.body.len() + 128);
-    let method = if Target::of(call.config).vertex {
-        let instances = texts
-            .into_iter()
-            .map(|content| Instance { content, task_type });
-        let predict = Predict {
-            instances: instances.collect(),
-            parameters: dimensions.map(|output_dimensionality| Parameters {
-                output_dimensionality,
-            }),
-        };
-        json::write(&mut body, &predict);
-        "predict"
+    let model = &call.config.model;
+    let method = if !Target::of(call.config).vertex {
+        wanted.in_a_batch(&resource(model), &mut body)
+    } else if model.contains("gemini") {
+        wanted.on_vertex(&mut body)
     } else {
-        let requests = texts.into_iter().map(|text| EmbedRequest {
-            model: &model,
-            content: Content {
-                parts: [TextPart { text }],
-            },
-            output_dimensionality: dimensions,
-            task_type,
-        });
-        let requests = requests.collect();
-        json::write(&mut body, &Batch { requests });
-        "batchEmbedContents"
+        wanted.by_prediction(&mut body)
     };
     Ok(Translated {
         path: path(call, method),
@@ -153,6 +163,68 @@ pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
         dropped: unsupported.finish()?,
         response,
     })
+}
+
+/// What the client asks for.
+struct Wanted<'a> {
+    texts: Vec<&'a RawValue>,
+    dimensions: Option<u64>,
+    task_type: Option<&'a RawValue>,
+}
+
+/// Each writes the body; the answer is the method to call.
+impl Wanted<'_> {
+    fn in_a_batch(self, model: &str, body: &mut Vec<u8>) -> &'static str {
+        let requests = self.texts.into_iter().map(|text| EmbedRequest {
+            model,
+            content: content(text),
+            output_dimensionality: self.dimensions,
+            task_type: self.task_type,
+        });
+        let requests = requests.collect();
+        json::write(body, &Batch { requests });
+        "batchEmbedContents"
+    }
+
+    fn on_vertex(self, body: &mut Vec<u8>) -> &'static str {
+        let is_set = self.dimensions.is_some() || self.task_type.is_some();
+        let embed_content_config = is_set.then_some(EmbedConfig {
+            output_dimensionality: self.dimensions,
+            task_type: self.task_type,
+        });
+        let requests = self.texts.into_iter().map(|text| VertexRequest {
+            content: content(text),
+            embed_content_config,
+        });
+        let requests: Vec<_> = requests.collect();
+        if let [request] = requests.as_slice() {
+            json::write(body, request);
+            return "embedContent";
+        }
+        json::write(body, &Batch { requests });
+        "batchEmbedContents"
+    }
+
+    fn by_prediction(self, body: &mut Vec<u8>) -> &'static str {
+        let instances = self.texts.into_iter().map(|content| Instance {
+            content,
+            task_type: self.task_type,
+        });
+        let predict = Predict {
+            instances: instances.collect(),
+            parameters: self.dimensions.map(|output_dimensionality| Parameters {
+                output_dimensionality,
+            }),
+        };
+        json::write(body, &predict);
+        "predict"
+    }
+}
+
+fn content(text: &RawValue) -> Content<'_> {
+    Content {
+        parts: [TextPart { text }],
+    }
 }
 
 fn texts<'a>(request: &'a Object<'_>) -> Result<Vec<&'a RawValue>, ApiError> {
@@ -189,11 +261,17 @@ pub(super) fn answer(
         return Err(Failure::of_provider(provider, status, &error, None));
     }
     let answer: Answer<'_> = json::parse(body).map_err(|_| garbage())?;
-    let vectors = match (answer.embeddings, answer.predictions) {
-        (Some(vectors), _) => vectors,
-        (None, Some(predictions)) => predictions.into_iter().map(|p| p.embeddings).collect(),
-        (None, None) => return Err(garbage()),
-    };
+    let predictions = answer.predictions.into_iter().flatten();
+    let vectors: Vec<Vector<'_>> = answer
+        .embeddings
+        .unwrap_or_default()
+        .into_iter()
+        .chain(answer.embedding)
+        .chain(predictions.map(|prediction| prediction.embeddings))
+        .collect();
+    if vectors.is_empty() {
+        return Err(garbage());
+    }
     let counted: u64 = vectors
         .iter()
         .filter_map(|vector| vector.statistics.as_ref())

@@ -49,11 +49,11 @@ fn gemini_embeds_in_batches() {
 #[test]
 fn vertex_ai_embeds_by_prediction() {
     let body = json!({"model": "alias", "input": "a", "encoding_format": "base64"});
-    let translated = ask("vertex-gemini", Operation::Embeddings, &body).unwrap();
+    let translated = ask("vertex-embedding", Operation::Embeddings, &body).unwrap();
     assert!(
         translated
             .path
-            .ends_with("/publishers/google/models/gemini-2.5-pro:predict")
+            .ends_with("/publishers/google/models/text-embedding-005:predict")
     );
     assert_eq!(sent(&translated), json!({"instances": [{"content": "a"}]}));
     let reply = br#"{"predictions":[{"embeddings":{"values":[1.0],"statistics":{"token_count":3.0,"truncated":false}}}]}"#;
@@ -68,6 +68,34 @@ fn vertex_ai_embeds_by_prediction() {
         "{}",
         outcome.report
     );
+}
+
+#[test]
+fn gemini_s_models_on_vertex_ai_embed_one_text_or_a_batch() {
+    let body = json!({"input": ["a", "b"], "dimensions": 2, "task_type": "CLUSTERING"});
+    let several = ask("vertex-gemini", Operation::Embeddings, &body).unwrap();
+    assert!(several.path.ends_with("/gemini-2.5-pro:batchEmbedContents"));
+    let one = |text: &str| {
+        json!({"content": {"parts": [{"text": text}]},
+            "embedContentConfig": {"outputDimensionality": 2, "taskType": "CLUSTERING"}})
+    };
+    assert_eq!(sent(&several), json!({"requests": [one("a"), one("b")]}));
+    let single = ask(
+        "vertex-gemini",
+        Operation::Embeddings,
+        &json!({"input": "a"}),
+    )
+    .unwrap();
+    assert!(single.path.ends_with("/gemini-2.5-pro:embedContent"));
+    assert_eq!(
+        sent(&single),
+        json!({"content": {"parts": [{"text": "a"}]}})
+    );
+    let reply = br#"{"embedding":{"values":[1.0]},"truncated":false,"usageMetadata":{"promptTokenCount":3}}"#;
+    let outcome = answer(&single.response, JSON, reply);
+    let told: Value = serde_json::from_str(&outcome.body).unwrap();
+    assert_eq!(told["data"][0]["embedding"], json!([1.0]));
+    assert_eq!(told["usage"]["prompt_tokens"], 3);
 }
 
 #[test]

@@ -53,6 +53,7 @@ pub(crate) fn deployment(name: &str) -> UpstreamConfig {
         "gemini-2" => (Dialect::Gemini, "gemini-2.0-flash", "/v1beta"),
         "gemini-3" => (Dialect::Gemini, "gemini-3-pro-preview", "/v1beta"),
         "vertex-gemini" => (Dialect::VertexAi, "gemini-2.5-pro", VERTEX),
+        "vertex-embedding" => (Dialect::VertexAi, "text-embedding-005", VERTEX),
         "vertex-tuned" => (Dialect::VertexAi, "gemini/4711", VERTEX),
         "vertex-open" => (
             Dialect::VertexAi,

@@ -34,6 +34,13 @@ struct State {
     trouble: Option<String>,
 }
 
+impl State {
+    fn valid(&self) -> Option<&Token> {
+        let token = self.token.as_ref();
+        token.filter(|token| Instant::now() < token.expires)
+    }
+}
+
 struct Token {
     value: Secret,
     issued: Instant,
@@ -50,9 +57,7 @@ impl TokenBoard {
     /// Whether `deployment` needs a token, and there is no valid one.
     pub fn is_without(&self, deployment: &str) -> bool {
         let slots = self.0.load();
-        slots
-            .get(deployment)
-            .is_some_and(|slot| slot.token().is_none())
+        slots.get(deployment).is_some_and(|slot| !slot.is_valid())
     }
 
     /// Why `deployment` has no valid token, when it needs one.
@@ -102,10 +107,13 @@ impl Slot {
         state.token.is_some() || state.trouble.is_some()
     }
 
-    pub(super) fn token(&self) -> Option<Secret> {
+    fn is_valid(&self) -> bool {
+        self.lock().valid().is_some()
+    }
+
+    fn token(&self) -> Option<Secret> {
         let state = self.lock();
-        let token = state.token.as_ref()?;
-        (Instant::now() < token.expires).then(|| token.value.clone())
+        state.valid().map(|token| token.value.clone())
     }
 
     pub(super) fn renew(&self, issued: Issued) {

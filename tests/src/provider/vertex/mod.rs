@@ -150,6 +150,9 @@ fn google(call: &Call<'_>, target: &Target<'_>) -> Answer {
     if target.method == "predict" {
         return predict::answer(call, &target.model);
     }
+    if ["embedContent", "batchEmbedContents"].contains(&target.method) {
+        return predict::embed(call, &target.model, target.method);
+    }
     let (_, below) = call.request.path.split_once("/models/").unwrap_or_default();
     let path = format!("/v1beta/models/{below}");
     let request = rewritten(call.request, path, &[("x-goog-api-key", "k")], &call.json);

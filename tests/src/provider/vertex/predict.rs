@@ -1,4 +1,5 @@
-//! `predict`: models that embed, and models that draw
+//! Models that embed, and models that draw: `predict`, and for Gemini's own embeddings `embedContent` and
+//! `batchEmbedContents`
 //! (<https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api>,
 //! <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/imagen-api>).
 
@@ -33,10 +34,9 @@ fn embeddings(call: &Call<'_>, model: &str) -> Checked<Value> {
     let instances = body
         .list("instances")?
         .ok_or_else(|| body.missing("instances"))?;
-    // Gemini's own model takes one text at a time.
-    let most = if model.starts_with("gemini-") { 1 } else { 250 };
-    if instances.is_empty() || instances.len() > most {
-        return Err(body.wrong("instances", format!("1 to {most} instances are allowed")));
+    if instances.is_empty() || instances.len() > 250 || model.starts_with("gemini-") {
+        let message = "1 to 250 instances are allowed, and none for this model";
+        return Err(body.wrong("instances", message));
     }
     let mut dimensions = DIMENSIONS;
     if let Some(mut parameters) = body.object("parameters")? {
@@ -57,7 +57,7 @@ fn embeddings(call: &Call<'_>, model: &str) -> Checked<Value> {
         instance.finish()?;
         let tokens = count(text);
         total += tokens;
-        let values: Vec<f64> = (0..dimensions).map(|i| 0.5 + i as f64 / 8.0).collect();
+        let values = vector(dimensions);
         predictions.push(json!({"embeddings": {
             "values": values,
             "statistics": {"truncated": false, "token_count": tokens as f64},
@@ -73,6 +73,78 @@ fn embeddings(call: &Call<'_>, model: &str) -> Checked<Value> {
         "predictions": predictions,
         "metadata": {"billableCharacterCount": total * 4},
     }))
+}
+
+/// The answer of Gemini's own `model` to `method`.
+pub(super) fn embed(call: &Call<'_>, model: &str, method: &str) -> Answer {
+    let read = if method == "embedContent" {
+        embed_one("", &call.json)
+            .map(|(vector, tokens)| (json!({"embedding": vector, "truncated": false}), tokens))
+    } else {
+        embed_batch(&call.json)
+    };
+    match read {
+        Ok((mut body, tokens)) => {
+            body["usageMetadata"] = json!({"promptTokenCount": tokens, "totalTokenCount": tokens});
+            let usage = Usage {
+                input: tokens,
+                ..Usage::default()
+            };
+            let path = &call.request.path;
+            call.state.charge(call.number, path, model, false, usage);
+            Answer::json(200, &body)
+        }
+        Err(invalid) => gemini::error(400, &format!("{}: {:?}", invalid.path, invalid.problem)),
+    }
+}
+
+fn embed_batch(json: &Value) -> Checked<(Value, u64)> {
+    let mut body = Object::new("", json, false)?;
+    let requests = body
+        .list("requests")?
+        .ok_or_else(|| body.missing("requests"))?;
+    body.finish()?;
+    let mut vectors = Vec::new();
+    let mut total = 0;
+    for (index, request) in requests.iter().enumerate() {
+        let (vector, tokens) = embed_one(&format!("requests[{index}]"), request)?;
+        vectors.push(vector);
+        total += tokens;
+    }
+    Ok((json!({"embeddings": vectors}), total))
+}
+
+/// The vector of one text, and the text's tokens.
+fn embed_one(path: &str, json: &Value) -> Checked<(Value, u64)> {
+    let mut request = Object::new(path, json, false)?;
+    let mut dimensions = DIMENSIONS;
+    if let Some(mut config) = request.object("embedContentConfig")? {
+        let wanted = config.integer("outputDimensionality", 1..=3072)?;
+        dimensions = wanted.unwrap_or(DIMENSIONS);
+        config.text("taskType")?;
+        config.finish()?;
+    }
+    let mut content = request
+        .object("content")?
+        .ok_or_else(|| request.missing("content"))?;
+    request.finish()?;
+    let parts = content
+        .list("parts")?
+        .ok_or_else(|| content.missing("parts"))?;
+    let mut tokens = 0;
+    for (index, part) in parts.iter().enumerate() {
+        let at = content.at(&format!("parts[{index}]"));
+        let mut part = Object::new(&at, part, false)?;
+        tokens += count(part.need_text("text")?);
+        part.finish()?;
+    }
+    content.text("role")?;
+    content.finish()?;
+    Ok((json!({"values": vector(dimensions)}), tokens))
+}
+
+fn vector(dimensions: i64) -> Vec<f64> {
+    (0..dimensions).map(|i| 0.5 + i as f64 / 8.0).collect()
 }
 
 fn images(json: &Value) -> Checked<Value> {
