@@ -1,6 +1,6 @@
 //! The parameters of a request that are for the gateway, and those that a target cannot express.
 
-use dragoman_proto::{ApiError, UpstreamConfig};
+use dragoman_proto::{ApiError, Dialect, UpstreamConfig};
 
 use crate::{json::Object, multipart::Part};
 
@@ -218,5 +218,25 @@ pub(crate) fn prepare(request: &mut Object<'_>, config: &UpstreamConfig) -> Unsu
         .cloned()
         .collect();
     request.retain(|name| !GATEWAY_ONLY.contains(&name) && !extra.iter().any(|e| e == name));
+    if !reads_google_s_words(config) {
+        for name in GOOGLE_S {
+            if request.some(name).is_some() && !unsupported.is_allowed(name) {
+                request.remove(name);
+                unsupported.leave_out(name);
+            }
+        }
+    }
     unsupported
+}
+
+/// What clients of Google's say in words of their own, which asks nothing of anybody else.
+const GOOGLE_S: [&str; 2] = ["extra_body", "google"];
+
+/// Whether a deployment may know these words: Google's, and OpenAI's imitators, of which Google is one.
+fn reads_google_s_words(config: &UpstreamConfig) -> bool {
+    match config.dialect {
+        Dialect::OpenAi | Dialect::Azure | Dialect::Gemini => true,
+        Dialect::VertexAi => !config.model.contains("claude"),
+        _ => false,
+    }
 }
