@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::ensure;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 /// An authority, with a certificate for `127.0.0.1`.
 #[derive(Debug)]
@@ -23,6 +23,10 @@ impl Authority {
     pub fn new() -> anyhow::Result<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Envoy takes a certificate whose issuer has its own name for one that signed itself.
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "a test's authority");
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         let key = KeyPair::generate()?;
         let params = CertificateParams::new(vec!["127.0.0.1".to_owned()])?;

@@ -31,6 +31,7 @@ mod process;
 mod replicas;
 mod servers;
 mod stack;
+mod tls_front;
 mod warden;
 
 use std::{
@@ -53,6 +54,7 @@ pub use ports::free_port;
 pub use process::Process;
 pub use servers::{Postgres, Redis};
 pub use stack::{MASTER_KEY, Setup, Stack};
+pub use tls_front::{FRONT_PROTOCOL, TlsFront};
 
 /// The APIs that providers are scripted in.
 pub const DIALECTS: [&str; 6] = [
