@@ -2,7 +2,7 @@
 
 use std::{io, ops::ControlFlow};
 
-use crate::framing::{Event, Framer, Inflate, LineFramer};
+use crate::framing::{AwsFramer, Event, Framer, Inflate, LineFramer};
 
 /// The events of a stream that arrives in `pieces`, as (name, data); `None` when one is too long.
 pub fn events(pieces: &[&[u8]]) -> Option<Vec<(Option<Vec<u8>>, Vec<u8>)>> {
@@ -13,6 +13,12 @@ pub fn events(pieces: &[&[u8]]) -> Option<Vec<(Option<Vec<u8>>, Vec<u8>)>> {
 pub fn lines(pieces: &[&[u8]]) -> Option<Vec<Vec<u8>>> {
     let lines = framed(Framer::Lines(LineFramer::default()), pieces)?;
     Some(lines.into_iter().map(|(_, line)| line).collect())
+}
+
+/// AWS's messages of a stream that arrives in `pieces`, as (type, payload); `None` when one is too long
+/// or corrupt.
+pub fn messages(pieces: &[&[u8]]) -> Option<Vec<(Option<Vec<u8>>, Vec<u8>)>> {
+    framed(Framer::Aws(AwsFramer::default()), pieces)
 }
 
 fn framed(mut framer: Framer, pieces: &[&[u8]]) -> Option<Vec<(Option<Vec<u8>>, Vec<u8>)>> {

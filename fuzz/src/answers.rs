@@ -7,6 +7,7 @@ use dragoman_proto::Operation;
 use serde_json::Value;
 
 use crate::{
+    framing::messages,
     is_json, pieces,
     support::{JSON, Outcome, admission, deployment, head, respond, stream_type, translate},
 };
@@ -38,7 +39,15 @@ type Contexts = BTreeMap<&'static str, Vec<(Operation, ResponseContext)>>;
 
 /// What answers to each question need to know of it.
 static CONTEXTS: LazyLock<Contexts> = LazyLock::new(|| {
-    let dialects = ["openai", "anthropic", "gemini", "ollama", "azure", "cohere"];
+    let dialects = [
+        "openai",
+        "anthropic",
+        "gemini",
+        "ollama",
+        "azure",
+        "cohere",
+        "bedrock",
+    ];
     let contexts = dialects.map(|dialect| {
         let asked = ASKED.iter().filter_map(|(operation, stream, body)| {
             let admission = admission(*operation, *stream);
@@ -66,6 +75,12 @@ pub fn of(dialect: &str, data: &[u8]) {
             is_an_answer(&whole, *operation, context);
         }
     }
+}
+
+/// The same of Bedrock, whose streams would never be right without the right checksums.
+pub fn of_bedrock(data: &[u8]) {
+    of("bedrock", data);
+    of("bedrock", &messages(data));
 }
 
 fn is_an_answer(outcome: &Outcome, operation: Operation, context: &ResponseContext) {

@@ -33,6 +33,43 @@ pub fn lines(data: &[u8]) {
     assert_eq!(whole.as_deref().unwrap_or_default(), expected);
 }
 
+/// AWS's messages, whole and in pieces: as they come, and with checksums that are right.
+pub fn aws(data: &[u8]) {
+    for stream in [data, &messages(data)] {
+        let whole = fuzzing::messages(&[stream]);
+        assert_eq!(whole, fuzzing::messages(&pieces(stream)));
+    }
+}
+
+/// Each line of `data`, a type and a payload with a space between them, as one of AWS's messages
+/// (<https://docs.aws.amazon.com/transcribe/latest/dg/event-stream.html>).
+pub fn messages(data: &[u8]) -> Vec<u8> {
+    let mut stream = Vec::new();
+    for line in data.split(|byte| *byte == b'\n') {
+        let mut halves = line.splitn(2, |byte| *byte == b' ');
+        let name = halves.next().unwrap_or_default();
+        let name = name.get(..name.len().min(200)).unwrap_or_default();
+        let payload = halves.next().unwrap_or_default();
+        let mut headers = Vec::new();
+        for (key, value) in [(":message-type", &b"event"[..]), (":event-type", name)] {
+            headers.push(u8::try_from(key.len()).unwrap());
+            headers.extend_from_slice(key.as_bytes());
+            headers.push(7);
+            headers.extend_from_slice(&u16::try_from(value.len()).unwrap().to_be_bytes());
+            headers.extend_from_slice(value);
+        }
+        let length = |size: usize| u32::try_from(size).unwrap().to_be_bytes();
+        let mut message = length(16 + headers.len() + payload.len()).to_vec();
+        message.extend_from_slice(&length(headers.len()));
+        message.extend_from_slice(&crc32fast::hash(&message).to_be_bytes());
+        message.extend_from_slice(&headers);
+        message.extend_from_slice(payload);
+        message.extend_from_slice(&crc32fast::hash(&message).to_be_bytes());
+        stream.append(&mut message);
+    }
+    stream
+}
+
 /// Bytes as a compressed body, and bytes compressed.
 pub fn inflate(data: &[u8]) {
     for encoding in ["gzip", "deflate"] {

@@ -6,6 +6,10 @@ pub mod framing;
 pub mod requests;
 pub mod texts;
 
+/// What the matrix writes AWS's messages with.
+#[allow(dead_code, unreachable_pub, reason = "as below")]
+#[path = "../../dialect/tests/it/aws.rs"]
+mod aws;
 /// The deployments of the golden matrix.
 #[allow(
     dead_code,

@@ -29,12 +29,13 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
                      -Cllvm-args=-sanitizer-coverage-trace-compares \
                      -Cllvm-args=-simplifycfg-branch-fold-threshold=0";
 /// The targets, each with the fixtures that it begins with, besides those in `fuzz/seeds/`.
-const TARGETS: [(&str, &[&str]); 17] = [
+const TARGETS: [(&str, &[&str]); 19] = [
     (
         "sse",
         &["streams/openai", "streams/anthropic", "streams/cohere"],
     ),
     ("lines", &["streams/ollama"]),
+    ("aws", &["streams/bedrock"]),
     ("inflate", &["answers/openai"]),
     ("chat", &["requests"]),
     ("messages", &["clients/messages"]),
@@ -54,6 +55,7 @@ const TARGETS: [(&str, &[&str]); 17] = [
     ("ollama", &["answers/ollama", "streams/ollama"]),
     ("azure", &["answers/azure", "streams/azure"]),
     ("cohere", &["answers/cohere", "streams/cohere"]),
+    ("bedrock", &["answers/bedrock", "streams/bedrock"]),
     ("config", &[]),
     ("wire", &[]),
 ];
