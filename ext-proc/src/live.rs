@@ -7,7 +7,7 @@ use std::time::Duration;
 use dragoman_config::{Config, Deployment, Fallbacks, Provider};
 use dragoman_envoy::cluster_name;
 use dragoman_policy::keys::MASTER;
-use dragoman_policy::plan::RoutingSettings;
+use dragoman_policy::plan::{Attempt, RoutingSettings};
 use dragoman_policy::prices::{CONFIG_VERSION, Model, OverrideError};
 use dragoman_policy::{
     AccountId, Candidate, KeyHash, LimitRef, PicoPrice, Price, PriceTable, Route, RoutingTable,
@@ -137,6 +137,23 @@ impl Live {
         };
         let model = served.model.replacen('*', captured, 1);
         Sizes::of(found, self.prices.lookup(served.provider, &model))
+    }
+
+    /// `cap` for each attempt, no higher than its model can make; empty when it suits all.
+    pub fn output_caps(&self, attempts: &[Attempt], cap: Option<u64>) -> Vec<u64> {
+        let Some(cap) = cap else {
+            return Vec::new();
+        };
+        let caps = attempts.iter().map(|attempt| {
+            let captured = attempt.captured.as_deref().unwrap_or_default();
+            let sizes = self.sizes(&attempt.deployment, captured);
+            sizes.max_output_tokens.map_or(cap, |most| most.min(cap))
+        });
+        let caps: Vec<u64> = caps.collect();
+        if caps.iter().all(|of_one| *of_one == cap) {
+            return Vec::new();
+        }
+        caps
     }
 
     /// The retries that the deployments of `alias` ask for; the largest number counts.

@@ -198,12 +198,13 @@ impl Upstream {
             names::ADMISSION_NAMESPACE,
             Admission::FIELD,
         ];
-        let admission = host
+        let mut admission = host
             .property(&metadata)
             .and_then(|wire| Admission::decode(&wire).ok())
             .ok_or_else(|| ApiError::new(ErrorKind::Internal, "the request was not admitted"))?;
         self.client = admission.operation.client_dialect();
         let nth = usize::try_from(self.report.attempt.saturating_sub(1)).unwrap_or_default();
+        admission.output_cap = admission.output_cap_of(nth);
         self.fallbacks = admission.fallbacks.get(nth).copied().unwrap_or_default();
         let captured = admission
             .captured

@@ -27,6 +27,10 @@ pub struct Admission {
     /// The most output tokens that the reservation covers; the upstream filter enforces it.
     #[serde(rename = "cap", default, skip_serializing_if = "Option::is_none")]
     pub output_cap: Option<u64>,
+    /// Per attempt: the same, where a deployment's model makes no such long answer and a provider would
+    /// refuse to be asked for one. Omitted when `output_cap` suits all.
+    #[serde(rename = "caps", default, skip_serializing_if = "Vec::is_empty")]
+    pub output_caps: Vec<u64>,
     /// Estimated input tokens, for a provider that reports no usage.
     #[serde(rename = "pt", default)]
     pub prompt_tokens: u64,
@@ -77,6 +81,11 @@ impl Admission {
     /// The client speaks Anthropic's API.
     pub const ANTHROPIC: &'static str = "anthropic";
 
+    /// The most output tokens that the attempt of that index, from 0, may ask for.
+    pub fn output_cap_of(&self, attempt: usize) -> Option<u64> {
+        self.output_caps.get(attempt).copied().or(self.output_cap)
+    }
+
     /// The wire form.
     pub fn encode(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
@@ -101,6 +110,7 @@ mod tests {
             operation: Operation::ChatCompletions,
             stream: true,
             output_cap: Some(512),
+            output_caps: vec![512, 128],
             prompt_tokens: 17,
             key_id: "master".into(),
             team_id: None,

@@ -40,6 +40,20 @@ async fn fixture() -> &'static Fixture {
             let config = config(&provider)
                 .openai("wordy", &provider, "gpt-x!words-500")
                 .with(price())
+                .openai("long", &provider, "gpt-long!error-500")
+                .with(price())
+                .fallback("long", &["short"])
+                .entry(json!({
+                    "model_name": "short",
+                    "litellm_params": {
+                        "model": "anthropic/claude-short",
+                        "api_key": "sk-ant", "api_base": provider.anthropic_base(),
+                    },
+                    "model_info": {
+                        "input_cost_per_token": 0.000_001, "output_cost_per_token": 0.000_002,
+                        "max_output_tokens": 100,
+                    },
+                }))
                 .openai("unpriced", &provider, "gpt-nobody-knows")
                 .openai("free", &provider, "gpt-nobody-knows-2")
                 .with(json!({"input_cost_per_token": 0, "output_cost_per_token": 0}));
@@ -67,6 +81,22 @@ async fn spend(stack: &Stack, key: &Key, model: &str) -> Reply {
         }
     }
     panic!("no budget refused anything");
+}
+
+#[test]
+fn a_fallback_is_asked_for_no_longer_answer_than_its_model_makes() {
+    run(async {
+        let fixture = fixture().await;
+        let key = fixture.stack.new_key(json!({"max_budget": 1})).await;
+        fixture.stack.holding(&key).hello("long").await.ok();
+        let asked = |model, field| {
+            let request = fixture.provider.requests_for(model).pop().expect("asked");
+            let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+            body[field].as_u64().expect("a cap")
+        };
+        assert!(asked("gpt-long!error-500", "max_completion_tokens") > 100);
+        assert_eq!(asked("claude-short", "max_tokens"), 100);
+    });
 }
 
 #[test]

@@ -188,6 +188,7 @@ impl Admitter {
             .filter(|_| is_due)
             .map(|downgrade| downgrade.to.to_string());
         admitted.admission.output_cap = granted.output_cap;
+        admitted.admission.output_caps = live.output_caps(&plan.attempts, granted.output_cap);
         admitted.admission.headers = response_headers(&granted, principal, now);
         Ok((admitted, cheaper))
     }
@@ -266,6 +267,7 @@ fn admitted(asking: &Asking<'_>, plan: &Plan) -> Admitted {
             operation: facts.operation,
             stream: facts.stream,
             output_cap: None,
+            output_caps: Vec::new(),
             prompt_tokens: facts.prompt_tokens,
             key_id: principal.key_id.clone(),
             team_id: principal.team_id.clone(),

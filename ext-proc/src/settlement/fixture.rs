@@ -28,6 +28,7 @@ pub(super) fn admission(stream: bool) -> Admission {
         operation: Operation::ChatCompletions,
         stream,
         output_cap: None,
+        output_caps: Vec::new(),
         prompt_tokens: 17,
         key_id: "master".into(),
         team_id: None,

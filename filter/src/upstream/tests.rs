@@ -31,6 +31,7 @@ fn admission(stream: bool) -> Admission {
         operation: Operation::ChatCompletions,
         stream,
         output_cap: None,
+        output_caps: Vec::new(),
         prompt_tokens: 3,
         key_id: "master".into(),
         team_id: None,
@@ -285,6 +286,25 @@ fn a_request_that_needs_no_provider_is_answered_at_once() {
     let report = report(&host);
     assert_eq!(report.outcome, i32::from(Outcome::Complete));
     assert_eq!(report.usage, None);
+}
+
+#[test]
+fn an_attempt_asks_for_no_more_than_its_own_model_makes() {
+    let admission = Admission {
+        output_cap: Some(512),
+        output_caps: vec![512, 128],
+        ..admission(false)
+    };
+    for (attempt, cap) in [(1, 512), (2, 128), (3, 512)] {
+        let host = host(attempt, false, CHAT);
+        let namespace = names::ADMISSION_NAMESPACE;
+        let property = ["metadata", "filter_metadata", namespace, Admission::FIELD];
+        host.set(&property, admission.encode().as_bytes());
+        send(&mut Upstream::new(config(Dialect::OpenAi)), &host);
+        let body: serde_json::Value =
+            serde_json::from_slice(&host.request_body.borrow()).expect("JSON");
+        assert_eq!(body["max_completion_tokens"], cap, "attempt {attempt}");
+    }
 }
 
 #[test]
