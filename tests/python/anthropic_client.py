@@ -114,6 +114,15 @@ def thinking():
     assert [block.type for block in answer.content] == ["text"], answer
 
 
+def citations():
+    answer = ask("cites")
+    assert "".join(block.text for block in answer.content) == "You said: hello", answer
+    first, *cited = answer.content
+    assert not first.citations, first
+    pages = [citation.url for block in cited for citation in block.citations]
+    assert pages == ["https://pages.example/said", "https://pages.example/last"], pages
+
+
 def output_limit():
     for model in BOTH:
         answer = ask(model, max_tokens=2)

@@ -12,6 +12,8 @@ from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
 BOTH = ("openai", "anthropic")
+CITING = ("cites", "cites-cohere", "cites-gemini")
+CITED = [(3, 9, "https://pages.example/said"), (9, 15, "https://pages.example/last")]
 HELLO = [{"role": "user", "content": "hello"}]
 WEATHER = {
     "type": "function",
@@ -117,6 +119,27 @@ def structured_output():
     assert answer.choices[0].message.parsed.days == 42, answer
 
 
+def places(annotations):
+    """What annotations of the Responses API and of chats say."""
+    pages = [getattr(annotation, "url_citation", annotation) for annotation in annotations]
+    return [(page.start_index, page.end_index, page.url) for page in pages]
+
+
+def citations():
+    for model in CITING:
+        answer = client.chat.completions.create(model=model, messages=HELLO)
+        message = answer.choices[0].message
+        assert places(message.annotations) == CITED, message
+
+
+def citations_stream():
+    for model in CITING:
+        with client.chat.completions.stream(model=model, messages=HELLO) as stream:
+            message = stream.get_final_completion().choices[0].message
+        assert message.content == "You said: hello", message
+        assert places(message.annotations) == CITED, message
+
+
 def raw_response():
     raw = client.chat.completions.with_raw_response.create(model="anthropic", messages=HELLO)
     assert raw.headers["x-dragoman-request-id"], raw.headers
@@ -213,6 +236,18 @@ def responses_tools():
     turns.append({"type": "function_call_output", "call_id": call.call_id, "output": "sunny"})
     answer = client.responses.create(input=turns, **asked)
     assert answer.output_text == "The tool said: sunny", answer
+
+
+def responses_citations():
+    for model in CITING:
+        answer = client.responses.create(model=model, input="hello")
+        with client.responses.stream(model=model, input="hello") as stream:
+            added = [e.annotation for e in stream if e.type.endswith("annotation.added")]
+            streamed = stream.get_final_response()
+        for response in (answer, streamed):
+            (item,) = response.output
+            assert places(item.content[0].annotations) == CITED, response
+        assert places(added) == CITED, added
 
 
 def responses_without_memory():

@@ -22,6 +22,7 @@ async fn fixture() -> &'static Fixture {
             let config = Config::new()
                 .openai("openai", &provider, "gpt-x")
                 .anthropic("anthropic", &provider, "claude-x")
+                .anthropic("cites", &provider, "claude-x!cites")
                 .openai("limited", &provider, "x!error-429-1")
                 .anthropic("breaks-off", &provider, "x!error-after-6")
                 .openai("breaks-off-openai", &provider, "x!error-after-3");
@@ -72,6 +73,7 @@ cases! {
     tool_round_trip
     images
     thinking
+    citations
     output_limit
     count_tokens
     beta

@@ -23,6 +23,9 @@ async fn fixture() -> &'static Fixture {
             let config = Config::new()
                 .openai("openai", &provider, "gpt-x")
                 .anthropic("anthropic", &provider, "claude-x")
+                .anthropic("cites", &provider, "claude-x!cites")
+                .cohere("cites-cohere", &provider, "command-x!cites")
+                .gemini("cites-gemini", &provider, "gemini-x!cites")
                 .openai("embed", &provider, "text-embedding-x")
                 .openai("image", &provider, "dall-e-x")
                 .openai("speech", &provider, "tts-x")
@@ -85,6 +88,8 @@ cases! {
     tool_round_trip
     images_in_messages
     structured_output
+    citations
+    citations_stream
     raw_response
     async_client
     embeddings
@@ -98,6 +103,7 @@ cases! {
     responses
     responses_stream
     responses_tools
+    responses_citations
     responses_without_memory
     models
     wrong_key

@@ -11,7 +11,7 @@ use crate::{
     framing::Event,
     hub::{
         self, Annotation, Choice, Delta, FunctionDelta, Page, ProviderFields, StreamFrame,
-        ThinkingBlock, ThinkingBlocks, ToolCallDelta, ToolCalls, UsageOut,
+        ThinkingBlock, ThinkingBlocks, Told, ToolCallDelta, ToolCalls, UsageOut,
     },
     json::{self, Object, Text},
     request::ResponseContext,
@@ -35,6 +35,7 @@ pub(super) struct MessageStream {
     block_start: u64,
     /// The pages that this block cites.
     pages: Vec<Page>,
+    told: Told,
 }
 
 /// The content block that is being streamed; there is one at a time.
@@ -73,6 +74,7 @@ impl MessageStream {
             characters: 0,
             block_start: 0,
             pages: Vec::new(),
+            told: Told::default(),
         }
     }
 
@@ -123,6 +125,7 @@ impl MessageStream {
         let annotations: Vec<Annotation> = pages.map(|page| page.at(start, end)).collect();
         if !annotations.is_empty() {
             let mut delta = Delta::default();
+            let annotations = self.told.annotations(annotations);
             delta.rest.set("annotations", &annotations);
             self.emit(delta, None, sink);
         }

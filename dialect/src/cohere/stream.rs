@@ -13,8 +13,8 @@ use crate::{
     failure::Failure,
     framing::Event,
     hub::{
-        self, Choice, Delta, FunctionDelta, ProviderFields, StreamFrame, ToolCallDelta, ToolCalls,
-        UsageOut,
+        self, Choice, Delta, FunctionDelta, ProviderFields, StreamFrame, Told, ToolCallDelta,
+        ToolCalls, UsageOut,
     },
     json::{self, Text},
     request::ResponseContext,
@@ -34,6 +34,7 @@ pub(super) struct ChatStream {
     is_bare: bool,
     /// Characters of the plan, which is told before the text.
     planned: u64,
+    told: Told,
 }
 
 impl ChatStream {
@@ -51,6 +52,7 @@ impl ChatStream {
             calls: 0,
             is_bare: false,
             planned: 0,
+            told: Told::default(),
         }
     }
 
@@ -96,10 +98,13 @@ impl ChatStream {
         let mut delta = Delta::default();
         let annotations = citations::annotations(raw, self.planned);
         if !annotations.is_empty() {
+            let annotations = self.told.annotations(annotations);
             delta.rest.set("annotations", &annotations);
         }
-        let fields = ProviderFields::one(raw);
-        delta.rest.set("provider_specific_fields", &fields);
+        let citation = self.told.citation(raw);
+        if let Some(fields) = ProviderFields::cited(citation.as_deref().into_iter().collect()) {
+            delta.rest.set("provider_specific_fields", &fields);
+        }
         self.emit(delta, None, sink);
     }
 

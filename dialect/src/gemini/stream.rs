@@ -13,7 +13,7 @@ use crate::{
     failure::Failure,
     framing::Event,
     hub::{
-        Choice, Delta, ExtraContent, FunctionDelta, Picture, ProviderFields, StreamFrame,
+        Choice, Delta, ExtraContent, FunctionDelta, Picture, ProviderFields, StreamFrame, Told,
         ToolCallDelta, ToolCalls, UsageOut,
     },
     json::{self, Text},
@@ -43,6 +43,7 @@ struct ChoiceState {
     finish: Option<&'static str>,
     /// Of the text so far.
     places: Places,
+    told: Told,
 }
 
 impl AnswerStream {
@@ -104,6 +105,7 @@ impl AnswerStream {
                     calls: 0,
                     finish: None,
                     places: Places::default(),
+                    told: Told::default(),
                 });
                 self.choices.len() - 1
             }
@@ -191,6 +193,7 @@ impl Writer<'_> {
         let mut delta = Delta::default();
         let annotations = grounding::annotations(raw, &self.state.places);
         if !annotations.is_empty() {
+            let annotations = self.state.told.annotations(annotations);
             delta.rest.set("annotations", &annotations);
         }
         delta.rest.set("provider_specific_fields", &fields);

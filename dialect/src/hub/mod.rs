@@ -18,7 +18,7 @@ pub(crate) use chunk::{
     Choice, Chunk, Delta, FunctionDelta, StreamFrame, ThinkingBlock, ThinkingBlocks, ToolCallDelta,
     ToolCalls,
 };
-pub(crate) use citations::{Annotation, Page, ProviderFields, UrlCitation};
+pub(crate) use citations::{Annotation, Page, ProviderFields, Told, UrlCitation};
 pub(crate) use embeddings::{base64, embeddings, wants_base64};
 pub(crate) use extra::ExtraContent;
 pub(crate) use inline::{arguments, data_url};

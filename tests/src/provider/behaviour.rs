@@ -22,6 +22,7 @@
 //! | `words-5000`, `big-1000000` | an answer of so many words; of one word of so many bytes |
 //! | `cached-5`, `cache-write-5` | so many of the input tokens come from, go to the cache |
 //! | `reasoning` | thinks before it answers |
+//! | `cites` | says which pages the answer is from |
 
 use std::{str::FromStr, time::Duration};
 
@@ -128,6 +129,8 @@ pub struct Form {
     pub cache_write: u64,
     /// The model thinks before it answers.
     pub reasoning: bool,
+    /// The model says which pages the answer is from.
+    pub cites: bool,
 }
 
 /// Compression of a body.
@@ -246,6 +249,7 @@ impl Form {
             "gzip-hidden" => self.gzip = Gzip::Hidden,
             "unframed" => self.unframed = true,
             "reasoning" => self.reasoning = true,
+            "cites" => self.cites = true,
             _ => {
                 let (name, number) = word.rsplit_once('-')?;
                 self.set(name, number.parse().ok()?)?;

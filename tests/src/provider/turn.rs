@@ -1,5 +1,7 @@
 //! What the model says: a deterministic answer to what was asked, in no provider's format.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value, json};
 
 use super::behaviour::Form;
@@ -61,6 +63,8 @@ pub(crate) struct Turn {
     pub(crate) words: Vec<String>,
     pub(crate) calls: Vec<Call>,
     pub(crate) reasoning: Option<&'static str>,
+    /// In the order of their words.
+    pub(crate) citations: Vec<Citation>,
     pub(crate) finish: Finish,
     pub(crate) usage: Usage,
 }
@@ -69,6 +73,24 @@ impl Turn {
     pub(crate) fn text(&self) -> String {
         self.words.concat()
     }
+
+    /// The text that a citation is for, and what stands before it.
+    pub(crate) fn cited(&self, citation: &Citation) -> (String, String) {
+        let Range { start, end } = citation.words;
+        (
+            self.words[..start].concat(),
+            self.words[start..end].concat(),
+        )
+    }
+}
+
+/// A page that some of the words are from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Citation {
+    /// Which words.
+    pub(crate) words: Range<usize>,
+    pub(crate) url: &'static str,
+    pub(crate) title: &'static str,
 }
 
 /// A tool call.
@@ -114,6 +136,7 @@ pub(crate) fn answer(asked: &Asked, form: &Form) -> Turn {
         .iter()
         .map(|call| 1 + count(&call.arguments.to_string()))
         .sum();
+    let citations = citations(words.len(), form);
     let usage = Usage {
         input: asked.input_tokens + form.cached + form.cache_write,
         cached: form.cached,
@@ -125,6 +148,7 @@ pub(crate) fn answer(asked: &Asked, form: &Form) -> Turn {
         words,
         calls,
         reasoning,
+        citations,
         finish,
         usage,
     }
@@ -142,6 +166,19 @@ fn said(asked: &Asked, form: &Form) -> (Vec<String>, Finish) {
             (words, Finish::Length)
         }
     }
+}
+
+/// Of the first word nothing is said, the last is from a page of its own.
+fn citations(words: usize, form: &Form) -> Vec<Citation> {
+    if !form.cites || words < 3 {
+        return Vec::new();
+    }
+    let last = words - 1;
+    let page = |words, url, title| Citation { words, url, title };
+    vec![
+        page(1..last, "https://pages.example/said", "Züricher Sagen"),
+        page(last..words, "https://pages.example/last", "The last word"),
+    ]
 }
 
 fn text(asked: &Asked, form: &Form) -> String {
@@ -282,6 +319,18 @@ mod tests {
         let turn = answer(&stopped, &Form::default());
         assert_eq!(turn.text(), "You said: a ");
         assert_eq!(turn.finish, Finish::Sequence("b".into()));
+    }
+
+    #[test]
+    fn all_words_but_the_first_are_cited() {
+        let form = Form {
+            cites: true,
+            ..Form::default()
+        };
+        let turn = answer(&asked("a b"), &form);
+        let cited: Vec<_> = turn.citations.iter().map(|c| turn.cited(c)).collect();
+        let pair = |before: &str, text: &str| (before.to_owned(), text.to_owned());
+        assert_eq!(cited, [pair("You", " said: a"), pair("You said: a", " b")]);
     }
 
     #[test]

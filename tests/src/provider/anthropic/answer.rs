@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{
     reply::Event,
-    turn::{Finish, Turn},
+    turn::{Citation, Finish, Turn},
 };
 
 const SIGNATURE: &str = "c2NyaXB0ZWQtc2lnbmF0dXJl";
@@ -50,7 +50,13 @@ impl Writer<'_> {
             }));
         }
         if !self.turn.words.is_empty() {
-            content.push(json!({"type": "text", "text": self.turn.text()}));
+            content.extend(self.texts().map(|(words, citation)| {
+                let mut block = json!({"type": "text", "text": words.concat()});
+                if let Some(citation) = citation {
+                    block["citations"] = json!([location(citation)]);
+                }
+                block
+            }));
         }
         for (index, call) in self.turn.calls.iter().enumerate() {
             content.push(self.tool_use(index, &call.name, &call.arguments));
@@ -61,6 +67,16 @@ impl Writer<'_> {
             message["usage"] = self.usage(self.turn.usage.output);
         }
         message
+    }
+
+    /// The words by block: what is cited has one of its own.
+    fn texts(&self) -> impl Iterator<Item = (&[String], Option<&Citation>)> {
+        let words = &self.turn.words;
+        let uncited = self.turn.citations.first();
+        let uncited = uncited.map_or(words.len(), |first| first.words.start);
+        let cited = self.turn.citations.iter();
+        let cited = cited.map(|citation| (&words[citation.words.clone()], Some(citation)));
+        std::iter::once((&words[..uncited], None)).chain(cited)
     }
 
     fn message(&self, content: &Value, reason: &Value, sequence: &Value) -> Value {
@@ -112,9 +128,19 @@ impl Writer<'_> {
             ));
         }
         if !self.turn.words.is_empty() {
-            let words = self.turn.words.iter();
-            let deltas = words.map(|word| json!({"type": "text_delta", "text": word}));
-            blocks.push((json!({"type": "text", "text": ""}), deltas.collect()));
+            blocks.extend(self.texts().map(|(words, citation)| {
+                let words = words.iter();
+                let mut deltas: Vec<Value> = words
+                    .map(|word| json!({"type": "text_delta", "text": word}))
+                    .collect();
+                let mut block = json!({"type": "text", "text": ""});
+                if let Some(citation) = citation {
+                    block["citations"] = json!([]);
+                    let cited = json!({"type": "citations_delta", "citation": location(citation)});
+                    deltas.insert(0, cited);
+                }
+                (block, deltas)
+            }));
         }
         for (index, call) in self.turn.calls.iter().enumerate() {
             let arguments = call.arguments.to_string();
@@ -128,6 +154,14 @@ impl Writer<'_> {
         }
         blocks
     }
+}
+
+/// A page that the model found.
+fn location(citation: &Citation) -> Value {
+    json!({
+        "type": "web_search_result_location", "url": citation.url, "title": citation.title,
+        "encrypted_index": "Eo8BCioIAhgB", "cited_text": "as it is written",
+    })
 }
 
 /// An event whose data begins with its type, as the real API's does.

@@ -57,6 +57,22 @@ impl Writer<'_> {
             .collect()
     }
 
+    /// Places are counted in characters.
+    fn citations(&self) -> Vec<Value> {
+        let citations = self.turn.citations.iter().enumerate();
+        citations
+            .map(|(index, citation)| {
+                let (before, text) = self.turn.cited(citation);
+                let start = before.chars().count();
+                let id = format!("doc:{index}");
+                let document = json!({"id": id, "title": citation.title, "url": citation.url});
+                json!({"start": start, "end": start + text.chars().count(), "text": text,
+                    "sources": [{"type": "document", "id": id, "document": document}],
+                    "type": "TEXT_CONTENT"})
+            })
+            .collect()
+    }
+
     pub(super) fn whole(&self) -> Value {
         let mut message = json!({"role": "assistant"});
         if self.turn.calls.is_empty() {
@@ -66,6 +82,9 @@ impl Writer<'_> {
                 .collect();
             content.push(json!({"type": "text", "text": self.turn.text()}));
             message["content"] = json!(content);
+            if !self.turn.citations.is_empty() {
+                message["citations"] = json!(self.citations());
+            }
         } else {
             message["tool_plan"] = json!(PLAN);
             message["tool_calls"] = json!(self.calls());
@@ -90,6 +109,13 @@ impl Writer<'_> {
             let blocks = thought.chain([("text", &self.turn.words)]);
             for (index, (kind, words)) in blocks.enumerate() {
                 block(&mut events, index, kind, words);
+            }
+            for (index, citation) in self.citations().into_iter().enumerate() {
+                let start = json!({"type": "citation-start", "index": index,
+                    "delta": {"message": {"citations": citation}}});
+                events.push(Event::named("citation-start", start));
+                let end = json!({"type": "citation-end", "index": index});
+                events.push(Event::named("citation-end", end));
             }
         } else {
             let plan =

@@ -72,6 +72,9 @@ impl Writer<'_> {
                 Finish::Stop | Finish::Calls | Finish::Sequence(_) => "STOP",
             });
         }
+        if last && !self.turn.citations.is_empty() {
+            candidate["groundingMetadata"] = self.grounding();
+        }
         let mut answer = json!({
             "candidates": [candidate],
             "modelVersion": self.model,
@@ -81,6 +84,25 @@ impl Writer<'_> {
             answer["usageMetadata"] = self.usage(last);
         }
         answer
+    }
+
+    /// The pages, and which bytes of the text are from each.
+    fn grounding(&self) -> Value {
+        let citations = &self.turn.citations;
+        let chunks = citations
+            .iter()
+            .map(|page| json!({"web": {"uri": page.url, "title": page.title}}));
+        let supports = citations.iter().enumerate().map(|(index, citation)| {
+            let (before, text) = self.turn.cited(citation);
+            let segment = json!({"startIndex": before.len(), "endIndex": before.len() + text.len(),
+                "text": text});
+            json!({"segment": segment, "groundingChunkIndices": [index]})
+        });
+        json!({
+            "webSearchQueries": ["what was said"],
+            "groundingChunks": chunks.collect::<Vec<_>>(),
+            "groundingSupports": supports.collect::<Vec<_>>(),
+        })
     }
 
     /// Cumulative; the answer's own tokens are counted at its end.
