@@ -19,6 +19,9 @@ use crate::{Flow, Host, edge};
 /// leaves a stream is charged within this many tokens of what was sent to it.
 const REPORT_STEP: u64 = 16;
 
+/// Bytes of room that a stream keeps for what it writes.
+const KEPT: usize = 4 * 1024;
+
 /// The property in which the first attempt keeps the client's `anthropic-beta` for the others.
 const BETAS_PROPERTY: &str = "dragoman.betas";
 
@@ -142,6 +145,9 @@ impl Upstream {
                     self.release(host, &head, length, None);
                 }
                 host.replace_response_body(&self.out);
+                // a burst is no reason to keep its room for as long as the stream goes on
+                self.out.clear();
+                self.out.shrink_to(KEPT);
                 Flow::Continue
             }
             None => {

@@ -25,6 +25,7 @@ use crate::{build, envoy, http, ports, process, wasm};
 mod bootstrap;
 mod ledger;
 mod load;
+mod memory;
 mod report;
 
 use load::Target;
@@ -43,6 +44,9 @@ pub(crate) struct Options {
     /// Instead: how a ledger of so many requests fares, in SQLite or at `DATABASE_URL`
     #[arg(long, value_name = "ROWS")]
     ledger: Option<u64>,
+    /// Instead: the memory that so many open streams take
+    #[arg(long, conflicts_with = "ledger")]
+    streams: Option<usize>,
     /// With `--ledger`: the development build, which is there sooner
     #[arg(long, requires = "ledger")]
     dev: bool,
@@ -113,6 +117,9 @@ pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
         };
         return ledger::bench(workspace, profile, rows);
     }
+    if let Some(streams) = options.streams {
+        return memory::bench(workspace, streams);
+    }
     let envoy = envoy::find_or_install(workspace)?;
     wasm::build(workspace)?;
     let provider = [("dragoman-tests", "scripted-provider")];
@@ -127,7 +134,7 @@ pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
     let plain_at = ports::free()?;
     let plain_bootstrap = bootstrap::plain(plain_at, provider.address);
     let mut plain = start_envoy(&envoy, &home, "plain Envoy", plain_at, &plain_bootstrap)?;
-    let (chain_at, mut chain) = start_chain(&service, &envoy, &home, provider.address)?;
+    let (chain_at, mut chain) = start_chain(&service, &envoy, &home, provider.address, "fast")?;
     let asking_at = ports::free()?;
     let socket = home.join("chain/grpc.sock");
     let asking_bootstrap = bootstrap::asking(asking_at, provider.address, &socket);
@@ -193,9 +200,10 @@ fn start_chain(
     envoy: &Path,
     home: &Path,
     provider: SocketAddr,
+    model: &str,
 ) -> Result<(SocketAddr, Stack)> {
     let config = home.join("config.yaml");
-    fs::write(&config, chain_config(provider))?;
+    fs::write(&config, chain_config(provider, model))?;
     let http = ports::free()?;
     let stack = Stack::start(&Setup {
         service,
@@ -211,9 +219,9 @@ fn start_chain(
 }
 
 /// A model with prices, at the scripted provider.
-fn chain_config(provider: SocketAddr) -> String {
+fn chain_config(provider: SocketAddr, model: &str) -> String {
     format!(
-        "model_list:\n  - model_name: bench\n    litellm_params:\n      model: openai/fast\n      \
+        "model_list:\n  - model_name: bench\n    litellm_params:\n      model: openai/{model}\n      \
          api_base: http://{provider}/v1\n      api_key: sk-provider\n      \
          input_cost_per_token: 0.000001\n      output_cost_per_token: 0.000002\n\
          general_settings:\n  master_key: {KEY}\n"

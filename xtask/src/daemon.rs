@@ -59,6 +59,14 @@ impl Daemon {
         Ok(Self { name, group, log })
     }
 
+    /// What it has in memory, in KiB.
+    pub(crate) fn resident_kib(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.group.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
+        number.ok_or_else(|| anyhow!("{} does not say how large it is", self.name))
+    }
+
     /// Fails when it has ended, and says why as far as its log does.
     pub(crate) fn require_running(&mut self) -> Result<()> {
         match self.group.ended()? {

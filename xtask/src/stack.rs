@@ -114,6 +114,12 @@ impl Stack {
         self.envoy.as_mut().map_or(Ok(()), Daemon::require_running)
     }
 
+    /// What Envoy and the service have in memory, in KiB.
+    pub(crate) fn resident_kib(&self) -> Result<[u64; 2]> {
+        let envoy = self.envoy.as_ref().map_or(Ok(0), Daemon::resident_kib)?;
+        Ok([envoy, self.service.resident_kib()?])
+    }
+
     /// Stops Envoy once its requests are done, then the service once it has heard of them.
     pub(crate) fn stop(&mut self) {
         if let Some(envoy) = self.envoy.as_mut() {

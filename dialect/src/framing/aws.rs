@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, ops::ControlFlow};
 
-use super::{Event, FramingError, MAX_EVENT};
+use super::{Event, FramingError, MAX_EVENT, forget};
 
 /// Length of the message, length of the headers, checksum of both.
 const PRELUDE: usize = 12;
@@ -33,7 +33,7 @@ impl AwsFramer {
         } else {
             buffer.extend_from_slice(chunk);
             let (used, flow) = scan(&buffer, &mut on_event)?;
-            buffer.drain(..used.min(buffer.len()));
+            forget(&mut buffer, used);
             self.buffer = buffer;
             Ok(flow)
         }

@@ -15,6 +15,15 @@ pub(crate) use sse::{Event, SseFramer};
 /// The largest event.
 const MAX_EVENT: usize = 8 * 1024 * 1024;
 
+/// Bytes of room that a framer keeps for the rest of a chunk.
+const KEPT: usize = 4 * 1024;
+
+/// Drops the first `used` bytes, and the room that a burst took: streams are long, and many.
+fn forget(buffer: &mut Vec<u8>, used: usize) {
+    buffer.drain(..used.min(buffer.len()));
+    buffer.shrink_to(KEPT);
+}
+
 /// Bytes that cannot be cut into events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FramingError {

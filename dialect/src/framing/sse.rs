@@ -5,7 +5,7 @@ use std::{borrow::Cow, ops::ControlFlow};
 
 use memchr::memchr2;
 
-use super::{FramingError, MAX_EVENT};
+use super::{FramingError, MAX_EVENT, forget};
 
 /// One event.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl SseFramer {
         } else {
             buffer.extend_from_slice(chunk);
             let (used, flow) = self.scan(&buffer, &mut on_event);
-            buffer.drain(..used.min(buffer.len()));
+            forget(&mut buffer, used);
             self.buffer = buffer;
             self.check(flow)
         }

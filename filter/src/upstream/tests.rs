@@ -308,6 +308,23 @@ fn an_attempt_asks_for_no_more_than_its_own_model_makes() {
 }
 
 #[test]
+fn a_stream_keeps_no_room_for_a_burst_that_has_passed() {
+    let host = host(1, true, CHAT);
+    let mut upstream = Upstream::new(config(Dialect::OpenAi));
+    send(&mut upstream, &host);
+    let event = r#"data: {"id":"1","choices":[{"index":0,"delta":{"content":"word"}}]}"#;
+    let burst = format!("{event}\n\n").repeat(10_000);
+    host.answer(
+        &[(":status", "200"), ("content-type", "text/event-stream")],
+        &burst,
+    );
+    upstream.on_response_headers(&host, false);
+    upstream.on_response_body(&host, burst.len(), false);
+    assert!(host.response_body.borrow().len() > 10_000 * event.len());
+    assert!(upstream.out.capacity() <= KEPT);
+}
+
+#[test]
 fn betas_survive_an_attempt_at_a_provider_without_them() {
     let host = messages(1, Operation::Messages);
     host.request

@@ -66,3 +66,14 @@ fn a_megabyte_event_passes() {
     let chunks: Vec<&[u8]> = big.as_bytes().chunks(1000).collect();
     assert_eq!(data(&chunks).first().map(String::len), Some(1024 * 1024));
 }
+
+#[test]
+fn the_room_that_a_burst_took_is_given_back() {
+    let burst = "data: {}\n\n".repeat(100_000);
+    let mut framer = SseFramer::default();
+    for chunk in ["data: ", "1\n\n", "da", &burst, "data"] {
+        let flow = framer.feed(chunk.as_bytes(), |_| ControlFlow::<()>::Continue(()));
+        assert!(flow.is_ok(), "it frames");
+    }
+    assert!(framer.buffer.capacity() <= super::super::KEPT);
+}
