@@ -30,14 +30,14 @@ impl Dialect {
                 Self::VertexAi => {
                     !model.contains("claude")
                         && !model.contains('/')
-                        && is_gemini_s(operation, model)
+                        && (is_gemini_s(operation, model) || is_inpainted(operation, model))
                 }
                 Self::Bedrock => operation == Op::Embeddings && model.contains("embed"),
             }
     }
 }
 
-/// What Google's models have besides chat. Imagen draws after words alone.
+/// What Google's models have besides chat. Most of Imagen's models draw after words alone.
 fn is_gemini_s(operation: Operation, model: &str) -> bool {
     match operation {
         Operation::Embeddings | Operation::ImagesGenerations => true,
@@ -46,9 +46,23 @@ fn is_gemini_s(operation: Operation, model: &str) -> bool {
     }
 }
 
+/// Imagen's model that edits, which Vertex AI alone has
+/// (<https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/imagen-api-edit>).
+fn is_inpainted(operation: Operation, model: &str) -> bool {
+    operation == Operation::ImagesEdits && model.contains("imagen") && model.contains("capability")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn imagen_edits_on_vertex_ai_with_its_model_for_it() {
+        let edits = |dialect: Dialect, model| dialect.serves(Operation::ImagesEdits, model);
+        assert!(edits(Dialect::VertexAi, "imagen-3.0-capability-001"));
+        assert!(!edits(Dialect::VertexAi, "imagen-4.0-generate-001"));
+        assert!(!edits(Dialect::Gemini, "imagen-3.0-capability-001"));
+    }
 
     #[test]
     fn chat_is_everywhere_and_speech_is_not() {

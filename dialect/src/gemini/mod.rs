@@ -8,6 +8,8 @@ mod error;
 mod extra;
 mod grounding;
 mod images;
+mod inpaint;
+mod mask;
 mod media;
 mod request;
 mod response;

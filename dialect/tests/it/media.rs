@@ -279,6 +279,83 @@ fn a_gemini_model_edits_pictures() {
 }
 
 #[test]
+fn imagen_s_model_for_it_edits_a_whole_picture() {
+    let fields = [("prompt", "make it blue"), ("n", "2"), ("size", "auto")];
+    let form = form(&fields, ("image", b"\x01\x02\x03"));
+    let imagen = deployment("vertex-imagen");
+    let translated = send(&imagen, Operation::ImagesEdits, false, &form).unwrap();
+    assert!(
+        translated
+            .path
+            .ends_with("/publishers/google/models/imagen-3.0-capability-001:predict"),
+        "{}",
+        translated.path
+    );
+    assert_eq!(
+        sent(&translated),
+        json!({
+            "instances": [{"prompt": "make it blue", "referenceImages": [{
+                "referenceType": "REFERENCE_TYPE_RAW", "referenceId": 1,
+                "referenceImage": {"bytesBase64Encoded": "AQID"},
+            }]}],
+            "parameters": {"editMode": "EDIT_MODE_DEFAULT", "sampleCount": 2},
+        })
+    );
+    let reply = br#"{"predictions":[{"bytesBase64Encoded":"AA=="},{"bytesBase64Encoded":"AQ=="}]}"#;
+    assert_reports(&answer(&translated.response, JSON, reply), &["images: 2,"]);
+}
+
+#[test]
+fn imagen_edits_where_a_mask_says() {
+    let fields = [("prompt", "a hat"), ("mask", "Imagen's own kind")];
+    let form = form(&fields, ("image[]", b"\x01"));
+    let imagen = deployment("vertex-imagen");
+    let translated = send(&imagen, Operation::ImagesEdits, false, &form).unwrap();
+    let body = sent(&translated);
+    assert_eq!(
+        body["instances"][0]["referenceImages"][1],
+        json!({
+            "referenceType": "REFERENCE_TYPE_MASK", "referenceId": 2,
+            "referenceImage": {"bytesBase64Encoded": "SW1hZ2VuJ3Mgb3duIGtpbmQ="},
+            "maskImageConfig": {"maskMode": "MASK_MODE_USER_PROVIDED"},
+        })
+    );
+    assert_eq!(
+        body["parameters"]["editMode"],
+        "EDIT_MODE_INPAINT_INSERTION"
+    );
+}
+
+#[test]
+fn what_an_edit_by_imagen_cannot_express_is_refused() {
+    let imagen = deployment("vertex-imagen");
+    for (name, value) in [("size", "1024x1024"), ("n", "two"), ("stream", "true")] {
+        let refused = form(&[("prompt", "x"), (name, value)], ("image", b"x"));
+        let error = send(&imagen, Operation::ImagesEdits, false, &refused).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some(name), "{}", error.message);
+    }
+    let without = form(&[("prompt", "x")], ("mask", b"x"));
+    let error = send(&imagen, Operation::ImagesEdits, false, &without).unwrap_err();
+    assert_eq!(error.param.as_deref(), Some("image"), "{}", error.message);
+}
+
+#[test]
+fn an_imagen_that_only_draws_names_the_one_that_edits() {
+    let form = form(&[("prompt", "x")], ("image", b"x"));
+    for (dialect, model) in [
+        ("vertex-imagen", "imagen-4.0-generate-001"),
+        ("gemini", "imagen-3.0-capability-001"),
+    ] {
+        let mut imagen = deployment(dialect);
+        imagen.model = model.into();
+        let error = send(&imagen, Operation::ImagesEdits, false, &form).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("model"));
+        let advice = "imagen-3.0-capability-001 on Vertex AI";
+        assert!(error.message.contains(advice), "{}", error.message);
+    }
+}
+
+#[test]
 fn what_an_edit_by_gemini_cannot_express_is_refused_or_dropped() {
     let gemini = deployment("gemini");
     for (name, value) in [

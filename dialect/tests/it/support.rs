@@ -54,6 +54,7 @@ pub(crate) fn deployment(name: &str) -> UpstreamConfig {
         "gemini-3" => (Dialect::Gemini, "gemini-3-pro-preview", "/v1beta"),
         "vertex-gemini" => (Dialect::VertexAi, "gemini-2.5-pro", VERTEX),
         "vertex-embedding" => (Dialect::VertexAi, "text-embedding-005", VERTEX),
+        "vertex-imagen" => (Dialect::VertexAi, "imagen-3.0-capability-001", VERTEX),
         "vertex-tuned" => (Dialect::VertexAi, "gemini/4711", VERTEX),
         "vertex-open" => (
             Dialect::VertexAi,

@@ -1,7 +1,8 @@
 //! Models that embed, and models that draw: `predict`, and for Gemini's own embeddings `embedContent` and
 //! `batchEmbedContents`
 //! (<https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api>,
-//! <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/imagen-api>).
+//! <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/imagen-api>,
+//! <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/imagen-api-edit>).
 
 use serde_json::{Value, json};
 
@@ -19,7 +20,7 @@ const DIMENSIONS: i64 = 8;
 /// The answer of `model`.
 pub(super) fn answer(call: &Call<'_>, model: &str) -> Answer {
     let read = if model.starts_with("imagen") {
-        images(&call.json)
+        images(&call.json, model.contains("capability"))
     } else {
         embeddings(call, model)
     };
@@ -147,7 +148,37 @@ fn vector(dimensions: i64) -> Vec<f64> {
     (0..dimensions).map(|i| 0.5 + i as f64 / 8.0).collect()
 }
 
-fn images(json: &Value) -> Checked<Value> {
+/// The pictures of an edit: one as it is, and where a mask says where to change it, that.
+fn references(instance: &mut Object<'_>) -> Checked<usize> {
+    let references = instance
+        .list("referenceImages")?
+        .ok_or_else(|| instance.missing("referenceImages"))?;
+    for (index, reference) in references.iter().enumerate() {
+        let path = format!("instances[0].referenceImages[{index}]");
+        let mut reference = Object::new(&path, reference, false)?;
+        let kinds = ["REFERENCE_TYPE_RAW", "REFERENCE_TYPE_MASK"];
+        let wanted = kinds.get(index).copied().unwrap_or_default();
+        reference.one_of("referenceType", &[wanted])?;
+        let id = index as i64 + 1;
+        reference.integer("referenceId", id..=id)?;
+        let mut image = reference
+            .object("referenceImage")?
+            .ok_or_else(|| reference.missing("referenceImage"))?;
+        image.need_text("bytesBase64Encoded")?;
+        image.finish()?;
+        if index == 1 {
+            let mut config = reference
+                .object("maskImageConfig")?
+                .ok_or_else(|| reference.missing("maskImageConfig"))?;
+            config.one_of("maskMode", &["MASK_MODE_USER_PROVIDED"])?;
+            config.finish()?;
+        }
+        reference.finish()?;
+    }
+    Ok(references.len())
+}
+
+fn images(json: &Value, edits: bool) -> Checked<Value> {
     let mut body = Object::new("", json, false)?;
     let instances = body
         .list("instances")?
@@ -157,12 +188,19 @@ fn images(json: &Value) -> Checked<Value> {
     };
     let mut instance = Object::new("instances[0]", instance, false)?;
     let prompt = instance.need_text("prompt")?;
+    let references = if edits { references(&mut instance)? } else { 0 };
     instance.finish()?;
     let mut images = 4;
     if let Some(mut parameters) = body.object("parameters")? {
         images = parameters.integer("sampleCount", 1..=4)?.unwrap_or(images);
-        let ratios = ["1:1", "9:16", "16:9", "3:4", "4:3"];
-        parameters.one_of("aspectRatio", &ratios)?;
+        if edits {
+            let modes = ["EDIT_MODE_DEFAULT", "EDIT_MODE_INPAINT_INSERTION"];
+            let mode = modes.get(references - 1).copied().unwrap_or_default();
+            parameters.one_of("editMode", &[mode])?;
+        } else {
+            let ratios = ["1:1", "9:16", "16:9", "3:4", "4:3"];
+            parameters.one_of("aspectRatio", &ratios)?;
+        }
         parameters.flag("includeRaiReason")?;
         parameters.finish()?;
     }
