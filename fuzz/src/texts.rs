@@ -1,6 +1,6 @@
 //! What operators write, and what our own processes tell each other.
 
-use dragoman_proto::{Admission, AttemptReport, Facts, FilterConfig, Operation};
+use dragoman_proto::{Admission, AttemptReport, Facts, FilterConfig, Operation, spool};
 use prost::Message;
 
 /// A configuration is understood, with a report of it, or refused with words.
@@ -22,10 +22,27 @@ pub fn wire(data: &[u8]) {
         assert_eq!(again.ok(), Some(admission));
     }
     if let Ok(report) = AttemptReport::decode(data) {
-        let again = AttemptReport::decode(&*report.encode_to_vec());
-        assert_eq!(again.as_ref(), Ok(&report));
+        let again = AttemptReport::from_text(report.to_text().as_bytes());
+        assert_eq!(again.as_ref(), Some(&report));
         let following = AttemptReport::following(report);
         assert!(!following.earlier.is_empty());
+    }
+    if let Some(line) = spool::Line::read(data) {
+        let fields = [
+            line.status,
+            line.flags,
+            line.started_ms,
+            line.duration_ms,
+            line.first_byte_ms,
+            line.cluster,
+            line.attempts,
+            line.received,
+            line.sent,
+            line.report,
+            Some(line.admission),
+        ];
+        let again = fields.map(|field| field.unwrap_or("-")).join("\t") + "\n";
+        assert_eq!(spool::Line::read(again.as_bytes()), Some(line));
     }
     if let Ok(config) = serde_json::from_slice::<FilterConfig>(data) {
         let again = serde_json::to_vec(&config).expect("a configuration is JSON");
