@@ -12,6 +12,7 @@ from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
 BOTH = ("openai", "anthropic")
+THINKING = ("thinks", "thinks-vertex", "thinks-bedrock")
 CITING = ("cites", "cites-cohere", "cites-gemini")
 CITED = [(3, 9, "https://pages.example/said"), (9, 15, "https://pages.example/last")]
 HELLO = [{"role": "user", "content": "hello"}]
@@ -138,6 +139,32 @@ def citations_stream():
             message = stream.get_final_completion().choices[0].message
         assert message.content == "You said: hello", message
         assert places(message.annotations) == CITED, message
+
+
+def streamed(model, messages):
+    """The message that the client makes of a stream."""
+    with client.chat.completions.stream(model=model, messages=messages, tools=[WEATHER]) as stream:
+        return stream.get_final_completion().choices[0].message
+
+
+def thinking_stream_round_trip():
+    """Signed thinking is put together by the client, and its provider knows it again."""
+    for model in THINKING:
+        messages = [{"role": "user", "content": "use weather"}]
+        message = streamed(model, messages)
+        whole = client.chat.completions.create(model=model, messages=messages, tools=[WEATHER])
+        whole = whole.choices[0].message
+        blocks = [dict(block) for block in message.thinking_blocks]
+        assert [block.pop("index") for block in blocks] == [0, 1], message
+        assert blocks == whole.thinking_blocks, (message, whole)
+        assert [block["type"] for block in blocks] == ["thinking", "redacted_thinking"], message
+        assert message.reasoning_content == whole.reasoning_content, (message, whole)
+        call = message.tool_calls[0].id
+        messages += [message, {"role": "tool", "tool_call_id": call, "content": "sunny"}]
+        message = streamed(model, messages)
+        assert message.content == "The tool said: sunny", message
+        messages += [message, {"role": "user", "content": "go on"}]
+        assert streamed(model, messages).content == "You said: go on", message
 
 
 def raw_response():

@@ -26,6 +26,13 @@ async fn fixture() -> &'static Fixture {
                 .anthropic("cites", &provider, "claude-x!cites")
                 .cohere("cites-cohere", &provider, "command-x!cites")
                 .gemini("cites-gemini", &provider, "gemini-x!cites")
+                .anthropic("thinks", &provider, "claude-x!reasoning!redacts")
+                .vertex("thinks-vertex", &provider, "claude-x!reasoning!redacts")
+                .bedrock(
+                    "thinks-bedrock",
+                    &provider,
+                    "anthropic.claude-x!reasoning!redacts",
+                )
                 .openai("embed", &provider, "text-embedding-x")
                 .openai("image", &provider, "dall-e-x")
                 .openai("speech", &provider, "tts-x")
@@ -90,6 +97,7 @@ cases! {
     structured_output
     citations
     citations_stream
+    thinking_stream_round_trip
     raw_response
     async_client
     embeddings

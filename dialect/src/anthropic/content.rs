@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::schema::{Block, OutputMessage, Source, TypedBlock};
 use crate::{
-    hub::{self, Content, InputMessage, Part},
+    hub::{self, Content, InputMessage, Part, ThinkingIn},
     json,
 };
 
@@ -87,12 +87,7 @@ impl<'a> Conversation<'a> {
             ))
             .param(format!("messages[{index}].function_call")));
         }
-        let thinking = message.thinking_blocks.as_deref().unwrap_or_default();
-        let mut blocks: Vec<Block<'a>> = thinking.iter().map(|raw| Block::Raw(raw)).collect();
-        let has_reasoning = message
-            .reasoning_content
-            .is_some_and(|raw| !json::inner(raw).is_empty());
-        self.lost_reasoning |= has_reasoning && blocks.is_empty();
+        let mut blocks = self.thinking(&message);
         blocks.extend(self.blocks(&message, place)?);
         if let Some(refusal) = message.refusal.filter(|raw| !json::is_blank(raw)) {
             blocks.push(text_block(refusal));
@@ -114,6 +109,25 @@ impl<'a> Conversation<'a> {
         }
         self.push("assistant", blocks);
         Ok(())
+    }
+
+    /// The thinking that Claude signed; other thinking it cannot be given back.
+    fn thinking(&mut self, message: &InputMessage<'a>) -> Vec<Block<'a>> {
+        let sent = message.thinking_blocks.as_deref().unwrap_or_default();
+        let unproven = |raw: &RawValue| {
+            let block: Result<ThinkingIn<'_>, _> = serde_json::from_str(raw.get());
+            block.is_ok_and(|block| block.is_unproven())
+        };
+        let blocks: Vec<_> = sent
+            .iter()
+            .filter(|raw| !unproven(raw))
+            .map(|raw| Block::Raw(hub::unnumbered(raw)))
+            .collect();
+        let has_words = message
+            .reasoning_content
+            .is_some_and(|raw| !json::inner(raw).is_empty());
+        self.lost_reasoning |= blocks.len() < sent.len() || has_words && sent.is_empty();
+        blocks
     }
 
     /// Results go first in the user's turn: Anthropic wants them right after their calls.

@@ -48,7 +48,7 @@ pub(super) struct OutputMessage<'a> {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(super) enum Block<'a> {
-    Raw(&'a RawValue),
+    Raw(Cow<'a, RawValue>),
     Typed(TypedBlock<'a>),
 }
 
@@ -183,6 +183,8 @@ pub(super) struct AnswerBlock<'a> {
     pub(super) text: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) thinking: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) signature: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) data: Option<&'a RawValue>,
     #[serde(borrow, default)]

@@ -11,7 +11,7 @@ use crate::{
     framing::Event,
     hub::{
         self, Annotation, Choice, Delta, FunctionDelta, Page, ProviderFields, StreamFrame,
-        ThinkingBlock, ThinkingBlocks, Told, ToolCallDelta, ToolCalls, UsageOut,
+        ThinkingBlock, Told, ToolCallDelta, ToolCalls, UsageOut,
     },
     json::{self, Object, Text},
     request::ResponseContext,
@@ -131,14 +131,11 @@ impl MessageStream {
         }
     }
 
-    fn thinking(&mut self, block: ThinkingBlock<'_>, sink: &mut Sink<'_>) {
-        let words = match &block {
-            ThinkingBlock::Thinking { thinking, .. } if !thinking.is_empty() => Some(*thinking),
-            _ => None,
-        };
+    fn thinking(&mut self, piece: Option<ThinkingBlock<'_>>, sink: &mut Sink<'_>) {
+        let Some(piece) = piece else { return };
         let delta = Delta {
-            reasoning_content: words,
-            thinking_blocks: Some(ThinkingBlocks::One([block])),
+            reasoning_content: piece.words(),
+            thinking_blocks: Some(self.told.thinking(piece)),
             ..Delta::default()
         };
         self.emit(delta, None, sink);
@@ -164,6 +161,7 @@ impl MessageStream {
 
     fn start_block(&mut self, block: &AnswerBlock<'_>, sink: &mut Sink<'_>) {
         self.block_start = self.characters;
+        self.told.end_thought();
         self.block = match &*block.r#type {
             "text" => {
                 self.content(block.text, sink);
@@ -173,21 +171,15 @@ impl MessageStream {
                 OpenBlock::Text
             }
             "thinking" => {
-                if let Some(words) = block.thinking.filter(|raw| !json::inner(raw).is_empty()) {
-                    let thinking = Text::Raw(words);
-                    let block = ThinkingBlock::Thinking {
-                        thinking,
-                        signature: None,
-                    };
-                    self.thinking(block, sink);
-                }
+                let words = block.thinking.map(Text::Raw);
+                let signature = block.signature.map(Text::Raw);
+                self.thinking(ThinkingBlock::signed(words, signature), sink);
                 OpenBlock::Text
             }
             "redacted_thinking" => {
-                if let Some(data) = block.data {
-                    let data = Text::Raw(data);
-                    self.thinking(ThinkingBlock::RedactedThinking { data }, sink);
-                }
+                let data = block.data.map(Text::Raw);
+                let block = data.map(|data| ThinkingBlock::RedactedThinking { data });
+                self.thinking(block, sink);
                 OpenBlock::Other
             }
             "tool_use"
@@ -231,23 +223,12 @@ impl MessageStream {
         match &*delta.r#type {
             "text_delta" => self.content(delta.text, sink),
             "thinking_delta" => {
-                if let Some(words) = delta.thinking.filter(|raw| !json::inner(raw).is_empty()) {
-                    let thinking = Text::Raw(words);
-                    let block = ThinkingBlock::Thinking {
-                        thinking,
-                        signature: None,
-                    };
-                    self.thinking(block, sink);
-                }
+                let words = delta.thinking.map(Text::Raw);
+                self.thinking(ThinkingBlock::signed(words, None), sink);
             }
             "signature_delta" => {
-                if let Some(signature) = delta.signature {
-                    let block = ThinkingBlock::Thinking {
-                        thinking: Text::Plain(""),
-                        signature: Some(Text::Raw(signature)),
-                    };
-                    self.thinking(block, sink);
-                }
+                let signature = delta.signature.map(Text::Raw);
+                self.thinking(ThinkingBlock::signed(None, signature), sink);
             }
             "input_json_delta" => {
                 let piece = delta
@@ -279,6 +260,7 @@ impl MessageStream {
     /// A call without input still has arguments: the empty object.
     fn stop_block(&mut self, sink: &mut Sink<'_>) {
         self.annotations(sink);
+        self.told.end_thought();
         match std::mem::replace(&mut self.block, OpenBlock::Other) {
             OpenBlock::Tool {
                 index,

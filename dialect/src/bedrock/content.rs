@@ -12,7 +12,7 @@ use super::{
     schema::{Block, CachePoint, OutputMessage, Reasoning, SystemBlock, ToolResult, ToolUse},
 };
 use crate::{
-    hub::{self, Content, InputMessage, Part},
+    hub::{self, Content, InputMessage, Part, ThinkingIn},
     json,
 };
 
@@ -35,17 +35,6 @@ pub(super) struct Conversation<'a> {
     pub(super) lost_cache: bool,
     family: Family,
     documents: usize,
-}
-
-/// A thinking block as clients send it back.
-#[derive(Deserialize)]
-struct ThinkingIn<'a> {
-    #[serde(borrow, default)]
-    thinking: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    signature: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -158,6 +147,7 @@ impl<'a> Conversation<'a> {
             .iter()
             .filter(|_| matches!(self.family, Family::Claude(_)))
             .filter_map(|raw| serde_json::from_str::<ThinkingIn<'a>>(raw.get()).ok())
+            .filter(|block| !block.is_unproven())
             .filter_map(
                 |block| match (block.thinking, block.signature, block.data) {
                     (Some(text), Some(signature), _) => {

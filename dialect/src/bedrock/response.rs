@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
@@ -11,25 +10,11 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    hub::{Completion, CompletionChoice, FunctionCall, Message, ToolCall, UsageOut},
+    hub::{Completion, CompletionChoice, FunctionCall, Message, ThinkingBlock, ToolCall, UsageOut},
     json::{self, Text},
     meter::Meter,
     request::ResponseContext,
 };
-
-/// Thinking in the form that clients keep and send back.
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Thought<'a> {
-    Thinking {
-        thinking: Text<'a>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        signature: Option<&'a RawValue>,
-    },
-    RedactedThinking {
-        data: &'a RawValue,
-    },
-}
 
 /// The client's answer.
 pub(super) fn translate(
@@ -148,11 +133,13 @@ fn reasoning_text<'a>(reasoning: &AnswerReasoning<'a>) -> Option<&'a RawValue> {
 fn thought(block: &AnswerBlock<'_>) -> Option<Box<RawValue>> {
     let reasoning = block.reasoning_content.as_ref()?;
     let thought = match (&reasoning.reasoning_text, reasoning.redacted_content) {
-        (Some(text), _) => Thought::Thinking {
+        (Some(text), _) => ThinkingBlock::Thinking {
             thinking: text.text.map_or(Text::Plain(""), Text::Raw),
-            signature: text.signature,
+            signature: text.signature.map(Text::Raw),
         },
-        (None, Some(data)) => Thought::RedactedThinking { data },
+        (None, Some(data)) => ThinkingBlock::RedactedThinking {
+            data: Text::Raw(data),
+        },
         (None, None) => return None,
     };
     to_raw_value(&thought).ok()

@@ -15,8 +15,8 @@ use crate::{
     failure::Failure,
     framing::Event,
     hub::{
-        Choice, Delta, FunctionDelta, StreamFrame, ThinkingBlock, ThinkingBlocks, ToolCallDelta,
-        ToolCalls, UsageOut,
+        Choice, Delta, FunctionDelta, StreamFrame, ThinkingBlock, Told, ToolCallDelta, ToolCalls,
+        UsageOut,
     },
     json::{self, Text},
     request::ResponseContext,
@@ -34,6 +34,7 @@ pub(super) struct ConverseStream {
     /// How many calls of the client's tools there were.
     calls: u64,
     block: OpenBlock,
+    told: Told,
     /// How the message stopped; what it used is still to come.
     stopped: Option<Option<&'static str>>,
 }
@@ -70,6 +71,7 @@ impl ConverseStream {
             has_role: false,
             calls: 0,
             block: OpenBlock::Plain,
+            told: Told::default(),
             stopped: None,
         }
     }
@@ -170,22 +172,17 @@ impl ConverseStream {
     }
 
     fn thinking(&mut self, piece: &PieceOfReasoning<'_>, sink: &mut Sink<'_>) {
-        let words = there(piece.text);
-        let block = match (words, there(piece.signature), there(piece.redacted_content)) {
-            (Some(thinking), _, _) => ThinkingBlock::Thinking {
-                thinking,
-                signature: None,
-            },
-            (_, Some(signature), _) => ThinkingBlock::Thinking {
-                thinking: Text::Plain(""),
-                signature: Some(signature),
-            },
-            (_, _, Some(data)) => ThinkingBlock::RedactedThinking { data },
-            _ => return,
+        let (words, signature) = (piece.text.map(Text::Raw), piece.signature.map(Text::Raw));
+        let redacted = || {
+            let data = there(piece.redacted_content)?;
+            Some(ThinkingBlock::RedactedThinking { data })
+        };
+        let Some(block) = ThinkingBlock::signed(words, signature).or_else(redacted) else {
+            return;
         };
         let delta = Delta {
-            reasoning_content: words,
-            thinking_blocks: Some(ThinkingBlocks::One([block])),
+            reasoning_content: block.words(),
+            thinking_blocks: Some(self.told.thinking(block)),
             ..Delta::default()
         };
         self.emit(delta, None, sink);
@@ -193,6 +190,7 @@ impl ConverseStream {
 
     /// A call without input still has arguments: the empty object.
     fn stop_block(&mut self, sink: &mut Sink<'_>) {
+        self.told.end_thought();
         match std::mem::replace(&mut self.block, OpenBlock::Plain) {
             OpenBlock::Tool {
                 index,

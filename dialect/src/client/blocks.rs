@@ -6,10 +6,10 @@
 
 use dragoman_proto::ApiError;
 
-use super::{ClientStream, reply::ThinkingIn, scan::ObjectScan};
+use super::{ClientStream, scan::ObjectScan};
 use crate::{
     failure::Failure,
-    hub::{self, Chunk, Delta, ThinkingBlocks, ToolCallDelta, ToolCalls, UrlCitation},
+    hub::{self, Chunk, Delta, ThinkingBlocks, ThinkingIn, ToolCallDelta, ToolCalls, UrlCitation},
     json::{self, Text},
     request::ResponseContext,
     sink::Sink,

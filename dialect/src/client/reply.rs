@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::blocks::Finish;
 use crate::{
     failure::Failure,
-    hub::{self, UrlCitation},
+    hub::{self, ThinkingIn, UrlCitation},
     json,
     request::ResponseContext,
 };
@@ -33,17 +33,6 @@ pub(super) struct CallOut<'a> {
     pub(super) name: Cow<'a, str>,
     /// What should be a JSON object.
     pub(super) arguments: Cow<'a, str>,
-}
-
-/// A block of thinking; members that are missing are another kind's.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-pub(super) struct ThinkingIn<'a> {
-    #[serde(borrow, default)]
-    pub(super) thinking: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) signature: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) data: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

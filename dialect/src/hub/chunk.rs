@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::ExtraContent;
+use super::{ExtraContent, ThinkingBlocks};
 use crate::json::{Text, open_object};
 
 open_object! {
@@ -111,44 +111,6 @@ impl ToolCalls<'_> {
             Self::Raw(raw) => serde_json::from_str::<Vec<ToolCallDelta<'_>>>(raw.get())
                 .map_or(0, |calls| calls.iter().map(one).sum()),
             Self::One(calls) => calls.iter().map(one).sum(),
-        }
-    }
-}
-
-/// LiteLLM's field for thinking with its signature.
-#[derive(Debug)]
-pub(crate) enum ThinkingBlocks<'a> {
-    /// As it came.
-    Raw(&'a RawValue),
-    /// As we write it.
-    One([ThinkingBlock<'a>; 1]),
-}
-
-/// A piece of thinking, or its signature.
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum ThinkingBlock<'a> {
-    /// Thinking in words.
-    Thinking {
-        thinking: Text<'a>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        signature: Option<Text<'a>>,
-    },
-    /// Thinking that only the provider can read.
-    RedactedThinking { data: Text<'a> },
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for ThinkingBlocks<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&RawValue>::deserialize(deserializer).map(Self::Raw)
-    }
-}
-
-impl Serialize for ThinkingBlocks<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Raw(raw) => raw.serialize(serializer),
-            Self::One(blocks) => blocks.serialize(serializer),
         }
     }
 }

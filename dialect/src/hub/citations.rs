@@ -3,9 +3,9 @@
 //! `provider_specific_fields`.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
-use crate::json::{self, Object};
+use crate::json;
 
 /// The most citations that are kept while the text that they belong to is not whole.
 pub(crate) const MAX_KEPT: usize = 256;
@@ -48,42 +48,6 @@ impl Page {
                 url: self.url,
             },
         }
-    }
-}
-
-/// What a stream has told of, piece by piece. OpenAI's client joins lists of several deltas by the
-/// `index` of their entries, and gives up where there is none.
-#[derive(Debug, Default)]
-pub(crate) struct Told {
-    annotations: u64,
-    citations: u64,
-}
-
-/// An annotation with its place in the list.
-#[derive(Serialize)]
-pub(crate) struct Numbered {
-    index: u64,
-    #[serde(flatten)]
-    annotation: Annotation,
-}
-
-impl Told {
-    /// The next annotations.
-    pub(crate) fn annotations(&mut self, annotations: Vec<Annotation>) -> Vec<Numbered> {
-        let numbers = self.annotations..;
-        self.annotations += annotations.len() as u64;
-        let pairs = numbers.zip(annotations);
-        pairs
-            .map(|(index, annotation)| Numbered { index, annotation })
-            .collect()
-    }
-
-    /// The provider's next citation; `None` when it is no object.
-    pub(crate) fn citation(&mut self, raw: &RawValue) -> Option<Box<RawValue>> {
-        let mut citation = Object::parse(raw.get().as_bytes()).ok()?;
-        citation.set("index", &self.citations);
-        self.citations += 1;
-        to_raw_value(&citation).ok()
     }
 }
 

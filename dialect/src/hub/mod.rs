@@ -10,15 +10,16 @@ mod extra;
 mod inline;
 mod parameters;
 mod request;
+mod thinking;
+mod told;
 mod usage;
 
 pub(crate) use answer::{Completion, CompletionChoice, FunctionCall, Message, Picture, ToolCall};
 pub(crate) use choice::{ToolChoice, stop, tool_choice};
 pub(crate) use chunk::{
-    Choice, Chunk, Delta, FunctionDelta, StreamFrame, ThinkingBlock, ThinkingBlocks, ToolCallDelta,
-    ToolCalls,
+    Choice, Chunk, Delta, FunctionDelta, StreamFrame, ToolCallDelta, ToolCalls,
 };
-pub(crate) use citations::{Annotation, Page, ProviderFields, Told, UrlCitation};
+pub(crate) use citations::{Annotation, Page, ProviderFields, UrlCitation};
 pub(crate) use embeddings::{base64, embeddings, wants_base64};
 pub(crate) use extra::ExtraContent;
 pub(crate) use inline::{arguments, data_url};
@@ -27,4 +28,6 @@ pub(crate) use request::{
     AudioPart, Content, FilePart, Function, InputMessage, InputToolCall, JsonSchema, Part,
     ResponseFormat, Tool, content, messages,
 };
+pub(crate) use thinking::{ThinkingBlock, ThinkingBlocks, ThinkingIn, unnumbered};
+pub(crate) use told::{Numbered, Told};
 pub(crate) use usage::{UsageOut, read_seconds, read_usage};

@@ -15,3 +15,4 @@ mod own_endpoints;
 mod properties;
 mod streams;
 mod support;
+mod thinking;

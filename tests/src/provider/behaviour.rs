@@ -22,6 +22,7 @@
 //! | `words-5000`, `big-1000000` | an answer of so many words; of one word of so many bytes |
 //! | `cached-5`, `cache-write-5` | so many of the input tokens come from, go to the cache |
 //! | `reasoning` | thinks before it answers |
+//! | `redacts` | some of what it thinks is not shown |
 //! | `cites` | says which pages the answer is from |
 
 use std::{str::FromStr, time::Duration};
@@ -129,6 +130,8 @@ pub struct Form {
     pub cache_write: u64,
     /// The model thinks before it answers.
     pub reasoning: bool,
+    /// Some of what the model thinks is not shown.
+    pub redacts: bool,
     /// The model says which pages the answer is from.
     pub cites: bool,
 }
@@ -249,6 +252,7 @@ impl Form {
             "gzip-hidden" => self.gzip = Gzip::Hidden,
             "unframed" => self.unframed = true,
             "reasoning" => self.reasoning = true,
+            "redacts" => self.redacts = true,
             "cites" => self.cites = true,
             _ => {
                 let (name, number) = word.rsplit_once('-')?;

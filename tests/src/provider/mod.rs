@@ -22,6 +22,7 @@ mod openai;
 mod reply;
 mod serve;
 mod state;
+mod thinking;
 mod turn;
 mod vertex;
 

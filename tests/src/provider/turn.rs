@@ -63,6 +63,8 @@ pub(crate) struct Turn {
     pub(crate) words: Vec<String>,
     pub(crate) calls: Vec<Call>,
     pub(crate) reasoning: Option<&'static str>,
+    /// Whether it thought more, which is not shown.
+    pub(crate) redacted: bool,
     /// In the order of their words.
     pub(crate) citations: Vec<Citation>,
     pub(crate) finish: Finish,
@@ -120,7 +122,8 @@ pub(crate) struct Usage {
     pub(crate) reasoning: u64,
 }
 
-const THOUGHT: &str = "The user said something, so I say it back.";
+/// What the model thinks.
+pub(crate) const THOUGHT: &str = "The user said something, so I say it back.";
 
 /// The model's answer.
 pub(crate) fn answer(asked: &Asked, form: &Form) -> Turn {
@@ -148,6 +151,7 @@ pub(crate) fn answer(asked: &Asked, form: &Form) -> Turn {
         words,
         calls,
         reasoning,
+        redacted: reasoning.is_some() && form.redacts,
         citations,
         finish,
         usage,

@@ -4,12 +4,13 @@ use dragoman_proto::Usage;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
-    super::reply::{Reply, ThinkingIn},
+    super::reply::Reply,
     echo::Echo,
     input::{REDACTED, SIGNED},
     schema::{ItemOut, PageOut, PartOut, ResponseOut},
 };
 use crate::{
+    hub::ThinkingIn,
     json::{self, Text},
     request::ResponseContext,
 };

@@ -4,14 +4,16 @@
 use std::borrow::Cow;
 
 use dragoman_proto::ApiError;
-use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
     super::chat::{self, File, FunctionCall, ImageUrl, Message, Part, ToolCall, invalid},
     schema::{ItemIn, PartIn},
 };
-use crate::{hub::Unsupported, json};
+use crate::{
+    hub::{ThinkingBlock, Unsupported},
+    json::{self, Text},
+};
 
 /// In front of a thought's signature, where a client keeps it for us.
 pub(super) const SIGNED: &str = "dragoman-signed:";
@@ -29,19 +31,6 @@ pub(super) struct Conversation<'a, 'u> {
     media: Vec<Part<'a>>,
     extras: bool,
     unsupported: &'u mut Unsupported,
-}
-
-/// A thought as it goes back to who had it.
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Thought<'a> {
-    Thinking {
-        thinking: String,
-        signature: &'a str,
-    },
-    RedactedThinking {
-        data: &'a str,
-    },
 }
 
 impl<'a, 'u> Conversation<'a, 'u> {
@@ -145,18 +134,16 @@ impl<'a, 'u> Conversation<'a, 'u> {
     /// Thinking goes back to who thought it, if that was one of ours.
     fn reasoning(&mut self, item: &ItemIn<'a>) {
         let proof = item.encrypted_content.as_deref().unwrap_or_default();
-        let words = || {
-            let parts = item.summary.iter().flatten();
-            parts
-                .filter_map(|part| json::string(part.text?))
-                .collect::<String>()
-        };
+        let parts = item.summary.iter().flatten();
+        let words: String = parts.filter_map(|part| json::string(part.text?)).collect();
         let thought = match (proof.strip_prefix(SIGNED), proof.strip_prefix(REDACTED)) {
-            (Some(signature), _) => Thought::Thinking {
-                thinking: words(),
-                signature,
+            (Some(signature), _) => ThinkingBlock::Thinking {
+                thinking: Text::Plain(&words),
+                signature: Some(Text::Plain(signature)),
             },
-            (_, Some(data)) => Thought::RedactedThinking { data },
+            (_, Some(data)) => ThinkingBlock::RedactedThinking {
+                data: Text::Plain(data),
+            },
             (None, None) => return self.unsupported.leave_out("input.reasoning"),
         };
         if !self.extras {

@@ -3,11 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::super::{
+    openai::thirds,
     reply::Event,
+    thinking::{REDACTED, SIGNATURE},
     turn::{Citation, Finish, Turn},
 };
-
-const SIGNATURE: &str = "c2NyaXB0ZWQtc2lnbmF0dXJl";
 
 pub(super) struct Writer<'a> {
     pub(super) number: u64,
@@ -48,6 +48,9 @@ impl Writer<'_> {
             content.push(json!({
                 "type": "thinking", "thinking": thought, "signature": SIGNATURE,
             }));
+        }
+        if self.turn.redacted {
+            content.push(redacted());
         }
         if !self.turn.words.is_empty() {
             content.extend(self.texts().map(|(words, citation)| {
@@ -119,13 +122,16 @@ impl Writer<'_> {
     fn blocks(&self) -> Vec<(Value, Vec<Value>)> {
         let mut blocks = Vec::new();
         if let Some(thought) = self.turn.reasoning {
+            let words = thirds(thought).into_iter();
+            let words = words.map(|words| json!({"type": "thinking_delta", "thinking": words}));
+            let signature = json!({"type": "signature_delta", "signature": SIGNATURE});
             blocks.push((
                 json!({"type": "thinking", "thinking": "", "signature": ""}),
-                vec![
-                    json!({"type": "thinking_delta", "thinking": thought}),
-                    json!({"type": "signature_delta", "signature": SIGNATURE}),
-                ],
+                words.chain([signature]).collect(),
             ));
+        }
+        if self.turn.redacted {
+            blocks.push((redacted(), Vec::new()));
         }
         if !self.turn.words.is_empty() {
             blocks.extend(self.texts().map(|(words, citation)| {
@@ -144,7 +150,7 @@ impl Writer<'_> {
         }
         for (index, call) in self.turn.calls.iter().enumerate() {
             let arguments = call.arguments.to_string();
-            let parts = super::super::openai::thirds(&arguments);
+            let parts = thirds(&arguments);
             // The real API begins with an empty fragment.
             let fragments = std::iter::once(String::new()).chain(parts);
             let deltas =
@@ -154,6 +160,11 @@ impl Writer<'_> {
         }
         blocks
     }
+}
+
+/// Thinking that is not shown.
+fn redacted() -> Value {
+    json!({"type": "redacted_thinking", "data": REDACTED})
 }
 
 /// A page that the model found.

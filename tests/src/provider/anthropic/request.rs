@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::super::{
     check::{Checked, Invalid, Object},
+    thinking::{REDACTED, is_signed},
     turn::{Asked, Choice, PER_IMAGE, PER_MESSAGE, PER_TOOL, Tool, count},
 };
 
@@ -308,12 +309,17 @@ impl Content {
                 self.tokens += 1 + input;
             }
             "thinking" => {
-                self.tokens += count(block.need_text("thinking")?);
-                if block.need_text("signature")?.is_empty() {
+                let thinking = block.need_text("thinking")?;
+                self.tokens += count(thinking);
+                if !is_signed(thinking, block.need_text("signature")?) {
                     return Err(block.wrong("signature", "Invalid `signature` in `thinking` block"));
                 }
             }
-            _ => block.skip(&["data"]),
+            _ => {
+                if block.need_text("data")? != REDACTED {
+                    return Err(block.wrong("data", "Invalid `data` in `redacted_thinking` block"));
+                }
+            }
         }
         Ok(())
     }

@@ -3,12 +3,11 @@
 use serde_json::{Value, json};
 
 use super::super::{
+    openai::thirds,
     reply::Event,
+    thinking::{REDACTED, SIGNATURE},
     turn::{Finish, Turn},
 };
-
-/// What the model signs its thinking with.
-const SIGNATURE: &str = "c2NyaXB0ZWQtc2lnbmF0dXJl";
 
 pub(super) struct Writer<'a> {
     pub(super) number: u64,
@@ -23,6 +22,9 @@ impl Writer<'_> {
         if let Some(thought) = self.turn.reasoning {
             let text = json!({"text": thought, "signature": SIGNATURE});
             content.push(json!({"reasoningContent": {"reasoningText": text}}));
+        }
+        if self.turn.redacted {
+            content.push(json!({"reasoningContent": {"redactedContent": REDACTED}}));
         }
         if !self.turn.words.is_empty() {
             content.push(json!({"text": self.turn.text()}));
@@ -64,9 +66,15 @@ impl Writer<'_> {
             index += 1;
         };
         if let Some(thought) = self.turn.reasoning {
-            let deltas = [json!({"text": thought}), json!({"signature": SIGNATURE})];
-            let deltas = deltas.map(|piece| json!({"reasoningContent": piece}));
-            block(None, deltas.to_vec());
+            let words = thirds(thought).into_iter();
+            let pieces = words.map(|words| json!({"text": words}));
+            let pieces = pieces.chain([json!({"signature": SIGNATURE})]);
+            let deltas = pieces.map(|piece| json!({"reasoningContent": piece}));
+            block(None, deltas.collect());
+        }
+        if self.turn.redacted {
+            let piece = json!({"reasoningContent": {"redactedContent": REDACTED}});
+            block(None, vec![piece]);
         }
         if !self.turn.words.is_empty() {
             let words = self.turn.words.iter();

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::super::{
     check::{Checked, Object},
+    thinking::{REDACTED, is_signed},
     turn::{Asked, Choice, PER_IMAGE, PER_MESSAGE, PER_TOOL, Tool, count},
 };
 
@@ -251,11 +252,14 @@ fn document_tokens(document: &mut Object<'_>) -> Checked<u64> {
 
 fn thought(mut reasoning: Object<'_>) -> Checked<()> {
     if let Some(mut text) = reasoning.object("reasoningText")? {
-        text.need_text("text")?;
-        text.text("signature")?;
+        let words = text.need_text("text")?;
+        if !is_signed(words, text.need_text("signature")?) {
+            return Err(text.wrong("signature", "Invalid `signature` in `thinking` block"));
+        }
         text.finish()?;
-    } else {
-        reasoning.need_text("redactedContent")?;
+    } else if reasoning.need_text("redactedContent")? != REDACTED {
+        let message = "Invalid `data` in `redacted_thinking` block";
+        return Err(reasoning.wrong("redactedContent", message));
     }
     reasoning.finish()
 }
