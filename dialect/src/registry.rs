@@ -37,6 +37,12 @@ pub(crate) trait ProviderDialect: std::fmt::Debug + Sync {
         true
     }
 
+    /// Whether the deployment's model heeds system messages in the middle of a conversation; many
+    /// templates of open models refuse them, or pass over them.
+    fn heeds_late_system(&self, _config: &UpstreamConfig) -> bool {
+        true
+    }
+
     /// Whether the deployment searches the web when chat requests have `web_search_options`.
     fn searches(&self, _config: &UpstreamConfig) -> bool {
         false

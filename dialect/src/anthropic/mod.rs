@@ -3,6 +3,7 @@
 mod citations;
 mod content;
 mod error;
+mod late_system;
 mod native;
 mod request;
 mod response;
@@ -15,7 +16,8 @@ mod tools;
 use dragoman_proto::{ApiError, Operation, UpstreamConfig};
 
 pub(crate) use request::SAMPLING;
-pub(crate) use thinking::{effort, version};
+pub(crate) use schema::{OutputConfig, TypedThinking};
+pub(crate) use thinking::{Effort, budget, effort, version};
 
 use crate::{
     failure::{Failure, ProviderError},

@@ -5,15 +5,16 @@ use dragoman_proto::{ApiError, Operation};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
-    error, headers, path,
+    error, headers, late_system, path,
     schema::{StreamEvent, UsageIn},
     stream::{failure, is_unknown},
+    thinking,
 };
 use crate::{
     edge,
     failure::Failure,
     framing::Event,
-    hub::{self, prepare},
+    hub::{self, Unsupported, prepare},
     json::{self, Object},
     meter::Meter,
     request::{Call, ResponseContext, Translated},
@@ -29,8 +30,9 @@ const DEFAULTS: [&str; 6] = [
     "thinking",
     "service_tier",
 ];
-/// The longest list of betas.
-const MAX_BETAS: usize = 1024;
+/// The most betas, and the longest name of one.
+const MAX_BETAS: usize = 64;
+const MAX_BETA: usize = 128;
 /// Betas that make a request dearer than its price says.
 const DEAR: [&str; 2] = ["context-1m-", "fast-mode-"];
 
@@ -50,19 +52,22 @@ pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
         request.set("messages", &messages);
         unsupported.leave_out("messages.citations");
     }
-    if call.admission.operation == Operation::Messages
-        && let Some(cap) = call.admission.output_cap
-        && request
-            .read::<u64>("max_tokens")
-            .is_none_or(|wanted| wanted > cap)
+    late_system::fold(&mut request, &call.config.model);
+    if let Some(cap) = call.admission.output_cap
+        && call.admission.operation == Operation::Messages
     {
-        request.set("max_tokens", &cap);
+        limit(&mut request, cap, &mut unsupported);
     }
     let mut headers = headers(call);
-    if let Some(betas) = call.head.anthropic_beta.map(betas)
-        && !betas.is_empty()
-    {
-        headers.push(("anthropic-beta", betas));
+    let betas = Betas::read(call.head.anthropic_beta.unwrap_or_default());
+    if !betas.dear.is_empty() && request.remove("speed") {
+        unsupported.leave_out("speed");
+    }
+    for beta in betas.dear {
+        unsupported.leave_out(&format!("anthropic-beta.{beta}"));
+    }
+    if !betas.named.is_empty() {
+        headers.push(("anthropic-beta", betas.named.join(",")));
     }
     Ok(Translated {
         path: path(call),
@@ -73,18 +78,57 @@ pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
     })
 }
 
-/// The client's betas, without what is no name of one.
-fn betas(header: &str) -> String {
-    let is_name = |beta: &&str| {
-        !beta.is_empty()
-            && beta
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
-            && !DEAR.iter().any(|start| beta.starts_with(start))
+/// Lowers `max_tokens` to `cap`, and with it the budget for thinking, which is a part of it.
+fn limit(request: &mut Object<'_>, cap: u64, unsupported: &mut Unsupported) {
+    let wanted = request.read::<u64>("max_tokens");
+    if wanted.is_some_and(|wanted| wanted <= cap) {
+        return;
+    }
+    request.set("max_tokens", &cap);
+    let raw: Option<Box<RawValue>> = request.read("thinking");
+    let raw = raw.as_deref().map(RawValue::get).unwrap_or_default();
+    let mut thought = Object::parse(raw.as_bytes()).unwrap_or_default();
+    let Some(budget) = thought.read::<u64>("budget_tokens").filter(|b| *b >= cap) else {
+        return;
     };
-    let header = header.get(..MAX_BETAS).unwrap_or(header);
-    let names: Vec<&str> = header.split(',').map(str::trim).filter(is_name).collect();
-    names.join(",")
+    if let Some(budget) = thinking::budget(budget, cap) {
+        thought.set("budget_tokens", &budget);
+        request.set("thinking", &thought);
+        return;
+    }
+    request.remove("thinking");
+    unsupported.leave_out("thinking");
+    // Where nobody thinks, no thinking can be cleared.
+    let clears = |raw: &RawValue| raw.get().contains("\"clear_thinking");
+    if request.some("context_management").is_some_and(clears) {
+        request.remove("context_management");
+        unsupported.leave_out("context_management");
+    }
+}
+
+/// The client's betas.
+#[derive(Debug, Default)]
+struct Betas<'a> {
+    /// Those that go on; what is no name of one is not among them.
+    named: Vec<&'a str>,
+    /// Those that make a request dearer than its price says.
+    dear: Vec<&'a str>,
+}
+
+impl<'a> Betas<'a> {
+    fn read(header: &'a str) -> Self {
+        let is_name = |beta: &&str| {
+            let mut bytes = beta.bytes();
+            !beta.is_empty()
+                && beta.len() <= MAX_BETA
+                && bytes.all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+        };
+        let names = header.split(',').map(str::trim).filter(is_name);
+        let (dear, named) = names
+            .take(MAX_BETAS)
+            .partition(|beta| DEAR.iter().any(|start| beta.starts_with(start)));
+        Self { named, dear }
+    }
 }
 
 /// The messages without thinking that has no signature: another provider thought it, and Anthropic

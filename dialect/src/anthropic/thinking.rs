@@ -5,6 +5,12 @@ use super::schema::{OutputConfig, Thinking, TypedThinking};
 /// The smallest budget that the API takes.
 const MIN_BUDGET: u64 = 1024;
 
+/// The budget that fits below `max_tokens`, of which it is a part; `None` when there is no room to think.
+pub(crate) fn budget(wanted: u64, max_tokens: u64) -> Option<u64> {
+    let budget = wanted.min(max_tokens.saturating_sub(1));
+    (budget >= MIN_BUDGET).then_some(budget)
+}
+
 /// What an effort becomes.
 #[derive(Debug, Default)]
 pub(crate) struct Effort<'a> {
@@ -52,19 +58,15 @@ pub(crate) fn effort<'a>(
     }
     let raised = max_tokens.saturating_add(budget);
     let total = cap.map_or(raised, |cap| raised.min(cap));
-    // The budget must be smaller than the total.
-    let budget = budget.min(total.saturating_sub(1));
-    if budget < MIN_BUDGET {
+    let Some(budget_tokens) = self::budget(budget, total) else {
         return Some(Effort {
             max_tokens: max_tokens.min(total),
             squeezed: true,
             ..Effort::default()
         });
-    }
+    };
     Some(Effort {
-        thinking: Some(Thinking::Typed(TypedThinking::Enabled {
-            budget_tokens: budget,
-        })),
+        thinking: Some(Thinking::Typed(TypedThinking::Enabled { budget_tokens })),
         max_tokens: total,
         ..Effort::default()
     })

@@ -19,6 +19,9 @@ pub(super) struct Message<'a> {
     pub(super) thinking_blocks: Vec<Cow<'a, RawValue>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) tool_calls: Vec<ToolCall<'a>>,
+    /// Of a tool's result as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cache_control: Option<&'a RawValue>,
 }
 
 /// The content of a message.
@@ -153,6 +156,7 @@ impl<'a> Message<'a> {
             content,
             thinking_blocks: Vec::new(),
             tool_calls: Vec::new(),
+            cache_control: None,
         }
     }
 
@@ -163,6 +167,16 @@ impl<'a> Message<'a> {
             // A result must have content; it may say nothing.
             content: content.or_else(|| text("").map(Content::Text)),
             ..Self::new("tool", None)
+        }
+    }
+}
+
+impl<'a> Content<'a> {
+    /// As parts, whatever it is.
+    pub(super) fn into_parts(self) -> Vec<Part<'a>> {
+        match self {
+            Self::Text(text) => vec![Part::text(text)],
+            Self::Parts(parts) => parts,
         }
     }
 }

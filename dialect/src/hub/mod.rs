@@ -23,7 +23,7 @@ pub(crate) use citations::{Annotation, Page, ProviderFields, UrlCitation};
 pub(crate) use embeddings::{base64, embeddings, wants_base64};
 pub(crate) use extra::ExtraContent;
 pub(crate) use inline::{arguments, data_url};
-pub(crate) use parameters::{FormFields, Unsupported, prepare};
+pub(crate) use parameters::{FormFields, GATEWAY_ONLY, Unsupported, prepare};
 pub(crate) use request::{
     AudioPart, Content, FilePart, Function, InputMessage, InputToolCall, JsonSchema, Part,
     ResponseFormat, Tool, content, messages,

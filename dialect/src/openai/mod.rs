@@ -41,6 +41,10 @@ impl ProviderDialect for OpenAi {
         request::is_reasoning(&config.model)
     }
 
+    fn heeds_late_system(&self, config: &UpstreamConfig) -> bool {
+        request::is_openai_s(&config.model)
+    }
+
     fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError> {
         request::translate(call)
     }

@@ -167,6 +167,17 @@ pub(super) fn is_reasoning(model: &str) -> bool {
         })
 }
 
+/// Models that only OpenAI has, whoever serves them.
+pub(super) fn is_openai_s(model: &str) -> bool {
+    let model = model.rsplit('/').next().unwrap_or(model);
+    let model = model.strip_prefix("ft:").unwrap_or(model);
+    let starts = |start: &&str| model.starts_with(*start);
+    ["gpt-", "chatgpt-", "o1", "o3", "o4"]
+        .iter()
+        .any(|start| starts(&start))
+        && !model.starts_with("gpt-oss")
+}
+
 /// The usage is always asked for, and hidden from a client that did not.
 fn stream_options(request: &mut Object<'_>, call: &Call<'_>, response: &mut ResponseContext) {
     const FIELD: &str = "stream_options";

@@ -49,6 +49,10 @@ impl ProviderDialect for VertexAi {
         folder(config).reasons(config)
     }
 
+    fn heeds_late_system(&self, config: &UpstreamConfig) -> bool {
+        folder(config).heeds_late_system(config)
+    }
+
     fn searches(&self, config: &UpstreamConfig) -> bool {
         folder(config).searches(config)
     }

@@ -55,7 +55,7 @@ fn requests_of_each_client() {
     for (client, operation, _) in CLIENTS {
         for (name, body) in fixtures(&format!("clients/{client}")) {
             let mut text = String::new();
-            for target in ["openai", "openai-reasoning", "groq", "anthropic"] {
+            for target in ["openai", "openai-reasoning", "groq", "anthropic", "bedrock"] {
                 let _ = writeln!(text, "=== {target}");
                 match translate(target, operation, &body) {
                     Ok(translated) => {

@@ -47,7 +47,7 @@ pub(crate) struct Tool {
 /// Which tools the model may or must call.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// Those that the user's text names.
+    /// Those that the user's text tells to call, or else names.
     #[default]
     Auto,
     None,
@@ -231,6 +231,10 @@ fn cut_at_stop(words: &mut Vec<String>, stop: &[String]) -> Finish {
 }
 
 fn calls(asked: &Asked) -> Vec<Call> {
+    let told = told(asked);
+    if asked.choice == Choice::Auto && !told.is_empty() {
+        return told;
+    }
     let named = |tool: &&Tool| asked.said.contains(&tool.name);
     let mut called: Vec<&Tool> = match &asked.choice {
         Choice::None => Vec::new(),
@@ -252,6 +256,39 @@ fn calls(asked: &Asked) -> Vec<Call> {
             arguments: example(&tool.schema, "value"),
         })
         .collect()
+}
+
+/// What the user's text says to call, and with what: `call NAME with {…}`, any number of times, or
+/// `after WORD call NAME with {…}` once the tools' results have that word.
+fn told(asked: &Asked) -> Vec<Call> {
+    let mut calls = Vec::new();
+    let mut rest = asked.said.as_str();
+    while let Some((before, order)) = rest.split_once("call ") {
+        rest = order;
+        let Some((name, arguments)) = order.split_once(" with ") else {
+            break;
+        };
+        let mut read = serde_json::Deserializer::from_str(arguments).into_iter();
+        let Some(Ok(value)) = read.next() else {
+            continue;
+        };
+        // An order inside of another's arguments is for somebody else.
+        rest = &arguments[read.byte_offset()..];
+        let mut words = before.split_whitespace().rev();
+        let word = words
+            .next()
+            .zip(words.next())
+            .filter(|(_, after)| *after == "after");
+        let now = match word {
+            Some((word, _)) => asked.results.iter().any(|result| result.contains(word)),
+            None => asked.results.is_empty(),
+        };
+        if now && asked.tools.iter().any(|tool| tool.name == name) {
+            let (name, arguments) = (name.to_owned(), value);
+            calls.push(Call { name, arguments });
+        }
+    }
+    calls
 }
 
 /// A value of a JSON schema. Strings hold what breaks careless translators.
@@ -284,73 +321,4 @@ fn example(schema: &Value, name: &str) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn asked(said: &str) -> Asked {
-        Asked {
-            said: said.into(),
-            ..Asked::default()
-        }
-    }
-
-    #[test]
-    fn the_pieces_of_an_answer_are_its_words_and_concatenate_to_it() {
-        let turn = answer(&asked("hello  big\nworld"), &Form::default());
-        assert_eq!(turn.text(), "You said: hello  big\nworld");
-        assert_eq!(turn.usage.output, count(&turn.text()));
-    }
-
-    #[test]
-    fn an_answer_stops_at_the_limit() {
-        let limited = Asked {
-            max_tokens: Some(3),
-            ..asked("a b c")
-        };
-        let turn = answer(&limited, &Form::default());
-        assert_eq!(
-            (turn.text().as_str(), turn.finish),
-            ("You said: a", Finish::Length)
-        );
-    }
-
-    #[test]
-    fn an_answer_stops_at_a_stop_sequence() {
-        let stopped = Asked {
-            stop: vec!["b".into()],
-            ..asked("a b c")
-        };
-        let turn = answer(&stopped, &Form::default());
-        assert_eq!(turn.text(), "You said: a ");
-        assert_eq!(turn.finish, Finish::Sequence("b".into()));
-    }
-
-    #[test]
-    fn all_words_but_the_first_are_cited() {
-        let form = Form {
-            cites: true,
-            ..Form::default()
-        };
-        let turn = answer(&asked("a b"), &form);
-        let cited: Vec<_> = turn.citations.iter().map(|c| turn.cited(c)).collect();
-        let pair = |before: &str, text: &str| (before.to_owned(), text.to_owned());
-        assert_eq!(cited, [pair("You", " said: a"), pair("You said: a", " b")]);
-    }
-
-    #[test]
-    fn tools_are_called_when_the_text_names_them() {
-        let tool = |name: &str| Tool {
-            name: name.into(),
-            schema: json!({"type": "object", "properties": {"n": {"type": "integer"}}}),
-        };
-        let turn = answer(
-            &Asked {
-                tools: vec![tool("weather"), tool("time")],
-                ..asked("use weather and time")
-            },
-            &Form::default(),
-        );
-        assert_eq!(turn.calls.len(), 2);
-        assert_eq!(turn.calls[0].arguments, json!({"n": 42}));
-    }
-}
+mod tests;

@@ -1,7 +1,8 @@
 //! A conversation of Messages as the hub's.
 //!
 //! Results of tools become messages of their own, in front of the rest of their turn. The hub has no
-//! media in results, so these follow as a message of the user's. A failed call says so in its text.
+//! media in results, so these follow as a message of the user's. A failed call says so in its text, and
+//! so does a conversation that brings tools in or takes them away.
 
 use std::borrow::Cow;
 
@@ -10,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{
     super::chat::{self, File, FunctionCall, Message, Part, ToolCall, invalid},
+    offer::Changes,
     schema::{BlockIn, MessageIn, SourceIn},
 };
 use crate::{hub::Unsupported, json};
@@ -18,21 +20,37 @@ use crate::{hub::Unsupported, json};
 const NEW_LINE: &str = "\\n";
 /// In front of the text of a result with `is_error`.
 const FAILED: &str = "[tool error]";
+/// In front of a system message that becomes text of the user's turn.
+const SYSTEM: &str = "[System message]";
 
 /// Collects the hub's messages.
 #[derive(Debug)]
 pub(super) struct Conversation<'a, 'u> {
     pub(super) messages: Vec<Message<'a>>,
-    /// Whether the target takes members that OpenAI does not.
-    extras: bool,
+    /// What happens to the tools.
+    pub(super) changes: Changes<'a>,
+    /// The effort that a system message asks for.
+    pub(super) effort: Option<Cow<'a, str>>,
+    target: Target,
     unsupported: &'u mut Unsupported,
 }
 
+/// What matters of who is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target {
+    /// Whether it takes members that OpenAI does not.
+    pub(super) extras: bool,
+    /// Whether it heeds system messages in the middle.
+    pub(super) heeds_late_system: bool,
+}
+
 impl<'a, 'u> Conversation<'a, 'u> {
-    pub(super) fn new(extras: bool, unsupported: &'u mut Unsupported) -> Self {
+    pub(super) fn new(target: Target, unsupported: &'u mut Unsupported) -> Self {
         Self {
             messages: Vec::new(),
-            extras,
+            changes: Changes::default(),
+            effort: None,
+            target,
             unsupported,
         }
     }
@@ -46,10 +64,30 @@ impl<'a, 'u> Conversation<'a, 'u> {
         Ok(())
     }
 
+    /// Adds the messages of a request.
+    pub(super) fn add_all(&mut self, messages: Vec<MessageIn<'a>>) -> Result<(), ApiError> {
+        let last_user = messages.iter().rposition(|message| message.role == "user");
+        for (index, message) in messages.into_iter().enumerate() {
+            let is_over = message.clear_at.as_deref() == Some("next_user_message")
+                && last_user.is_some_and(|last| index < last);
+            if !is_over {
+                self.add(index, message)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Adds the message with this `index` in the request.
-    pub(super) fn add(&mut self, index: usize, message: &MessageIn<'a>) -> Result<(), ApiError> {
+    fn add(&mut self, index: usize, message: MessageIn<'a>) -> Result<(), ApiError> {
         let place = format!("messages[{index}].content");
-        let Some(raw) = message.content.filter(|raw| raw.get() != "null") else {
+        let content = message.content.filter(|raw| raw.get() != "null");
+        if let Some(config) = message.output_config.filter(|_| message.role == "system") {
+            self.effort = config.effort.or(self.effort.take());
+            if content.is_none() {
+                return Ok(());
+            }
+        }
+        let Some(raw) = content else {
             return Err(invalid(&place, "is missing"));
         };
         let blocks = blocks(raw, &place)?;
@@ -58,8 +96,7 @@ impl<'a, 'u> Conversation<'a, 'u> {
             "assistant" => self.assistant(blocks, &place),
             "system" => {
                 let parts = self.parts(blocks, &place)?;
-                let content = chat::content(parts, NEW_LINE);
-                self.messages.push(Message::new("system", content));
+                self.late_system(parts);
                 Ok(())
             }
             _ => Err(invalid(
@@ -67,6 +104,32 @@ impl<'a, 'u> Conversation<'a, 'u> {
                 "must be user or assistant",
             )),
         }
+    }
+
+    /// A system message in the middle. It stays where it is: moved to the top it would change what it
+    /// refers to.
+    fn late_system(&mut self, parts: Vec<Part<'a>>) {
+        if parts.is_empty() {
+            return;
+        }
+        let is_first = self.messages.iter().all(|message| message.role == "system");
+        if self.target.heeds_late_system || is_first {
+            let content = chat::content(parts, NEW_LINE);
+            self.messages.push(Message::new("system", content));
+            return;
+        }
+        let mut turn = Vec::new();
+        if let Some(last) = self.messages.pop_if(|last| last.role == "user") {
+            turn.extend(
+                last.content
+                    .map(chat::Content::into_parts)
+                    .unwrap_or_default(),
+            );
+        }
+        turn.extend(chat::text(SYSTEM).map(Part::text));
+        turn.extend(parts);
+        self.messages
+            .push(Message::new("user", chat::content(turn, NEW_LINE)));
     }
 
     fn user(&mut self, blocks: Vec<BlockIn<'a>>, place: &str) -> Result<(), ApiError> {
@@ -96,6 +159,7 @@ impl<'a, 'u> Conversation<'a, 'u> {
         let Some(id) = block.tool_use_id else {
             return Err(invalid(&format!("{place}.tool_use_id"), "is missing"));
         };
+        let mut mark = block.cache_control.filter(|_| self.target.extras);
         let mut texts = Vec::new();
         if block.is_error == Some(true) {
             texts.extend(chat::text(FAILED).map(Part::text));
@@ -104,13 +168,19 @@ impl<'a, 'u> Conversation<'a, 'u> {
             let place = format!("{place}.content");
             for part in self.parts(blocks(raw, &place)?, &place)? {
                 match part {
-                    Part::Text { .. } => texts.push(part.cached(None)),
+                    Part::Text { cache_control, .. } => {
+                        mark = mark.or(cache_control);
+                        texts.push(part.cached(None));
+                    }
                     _ => media.push(part),
                 }
             }
         }
-        self.messages
-            .push(Message::result(id, chat::content(texts, NEW_LINE)));
+        // Of a result, all or nothing is cached.
+        self.messages.push(Message {
+            cache_control: mark,
+            ..Message::result(id, chat::content(texts, NEW_LINE))
+        });
         Ok(())
     }
 
@@ -142,7 +212,9 @@ impl<'a, 'u> Conversation<'a, 'u> {
                 .signature
                 .is_some_and(|raw| !json::inner(raw).is_empty());
         match block.raw {
-            Some(raw) if self.extras && proven => message.thinking_blocks.push(Cow::Borrowed(raw)),
+            Some(raw) if self.target.extras && proven => {
+                message.thinking_blocks.push(Cow::Borrowed(raw))
+            }
             _ => self.unsupported.leave_out("messages.thinking"),
         }
     }
@@ -161,7 +233,7 @@ impl<'a, 'u> Conversation<'a, 'u> {
         place: &str,
         parts: &mut Vec<Part<'a>>,
     ) -> Result<(), ApiError> {
-        let mark = block.cache_control.filter(|_| self.extras);
+        let mark = block.cache_control.filter(|_| self.target.extras);
         match &*block.r#type {
             "text" => {
                 let text = block.text.ok_or_else(|| invalid(place, "has no text"))?;
@@ -181,10 +253,38 @@ impl<'a, 'u> Conversation<'a, 'u> {
                     parts.append(&mut self.parts(blocks(raw, place)?, place)?);
                 }
             }
+            "tool_reference" | "tool_addition" | "tool_removal" => {
+                parts.extend(self.tool_change(block).map(|part| part.cached(mark)));
+            }
             // What the provider's own tools did, and what nobody knows yet.
             kind => self.unsupported.refuse(&format!("messages.{kind}")),
         }
         Ok(())
+    }
+
+    /// A tool comes or goes: noted, and told in words.
+    fn tool_change(&mut self, block: BlockIn<'a>) -> Option<Part<'a>> {
+        let kind = &*block.r#type;
+        let name = match (kind, block.tool_name, block.tool) {
+            ("tool_reference", Some(name), _) => {
+                self.changes.found(name.clone());
+                Some(name)
+            }
+            ("tool_addition", _, Some(tool)) => self.changes.add(tool),
+            ("tool_removal", _, Some(tool)) => self.changes.remove(tool),
+            _ => None,
+        };
+        let Some(name) = name else {
+            // One of a server's that the provider asks itself.
+            self.unsupported.refuse(&format!("messages.{kind}"));
+            return None;
+        };
+        let now = if kind == "tool_removal" {
+            "no longer"
+        } else {
+            "now"
+        };
+        chat::text(&format!("[tool {name} is {now} available]")).map(Part::text)
     }
 
     fn document(
@@ -194,7 +294,7 @@ impl<'a, 'u> Conversation<'a, 'u> {
         parts: &mut Vec<Part<'a>>,
     ) -> Result<(), ApiError> {
         let source = source(&block, place)?;
-        let mark = block.cache_control.filter(|_| self.extras);
+        let mark = block.cache_control.filter(|_| self.target.extras);
         match &*source.r#type {
             "text" => {
                 let data = source.data.ok_or_else(|| invalid(place, "has no data"))?;
@@ -209,7 +309,7 @@ impl<'a, 'u> Conversation<'a, 'u> {
             }
             _ => {
                 let url = address(&source, place)?;
-                if !self.extras && !url.starts_with("data:") {
+                if !self.target.extras && !url.starts_with("data:") {
                     let what = "is a document at a URL, which this model's provider does not take";
                     return Err(invalid(place, what));
                 }

@@ -2,6 +2,8 @@
 
 mod answer;
 mod content;
+mod offer;
+mod reasoning;
 mod request;
 mod schema;
 mod stream;

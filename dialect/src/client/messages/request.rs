@@ -1,11 +1,12 @@
 //! A Messages request as a chat request.
 //!
-//! Choices where the two APIs do not meet:
-//! - A budget for thinking becomes an effort: below 4096 tokens `low`, below 16384 `medium`, else
-//!   `high`. A model that is not known to reason is not asked to.
+//! Choices where the two APIs do not meet (thinking: see [`super::reasoning`], tools that come and go:
+//! see [`super::offer`]):
 //! - `cache_control`, signed thinking and `top_k` go to targets that have a word for them. Elsewhere
 //!   the first two are only hints and left out; `top_k` is refused.
 //! - The user's id is cut to the 64 characters that OpenAI takes.
+//! - Where a client names betas, a member that nobody knows yet is one of theirs: it is left out, so
+//!   that a client's next release works with every provider.
 
 use std::borrow::Cow;
 
@@ -18,12 +19,14 @@ use super::{
         chat::{Function, JsonSchema, ResponseFormat, Tool, ToolChoice, invalid, read},
         search,
     },
-    content::Conversation,
-    schema::{MessageIn, OutputConfig, OutputFormat, ThinkingConfig, ToolChoiceIn, ToolIn},
+    content::{Conversation, Target},
+    offer::{self, Changes, Declared},
+    reasoning::reasoning,
+    schema::{MessageIn, OutputConfig, OutputFormat, ToolChoiceIn, ToolIn},
 };
 use crate::{
     edge,
-    hub::Unsupported,
+    hub::{self, Unsupported},
     json::{self, Object},
     registry::ProviderDialect,
     request::Call,
@@ -32,8 +35,8 @@ use crate::{
 /// The longest name of a user.
 const MAX_USER: usize = 64;
 
-/// Members that are told in other words, or not at all.
-const TRANSLATED: [&str; 14] = [
+/// Members that are told in other words, or ask for nothing that is not so anyway.
+const TRANSLATED: [&str; 10] = [
     "messages",
     "system",
     "stop_sequences",
@@ -44,10 +47,49 @@ const TRANSLATED: [&str; 14] = [
     "output_config",
     "output_format",
     "service_tier",
-    "context_management",
-    "container",
-    "mcp_servers",
+];
+/// What nobody else can do, and the value that does not ask for it: another answer, or in another
+/// place.
+const DEMANDS: [(&str, &str); 4] = [
+    ("container", ""),
+    ("mcp_servers", "[]"),
+    ("inference_geo", "\"global\""),
+    ("thread", ""),
+];
+/// Likewise, but without it the answer is the same, at most dearer or longer in coming.
+const HINTS: [(&str, &str); 9] = [
+    ("context_management", ""),
+    ("cache_control", ""),
+    ("compaction", ""),
+    ("diagnostics", ""),
+    ("speed", "\"standard\""),
+    ("billing_policy", ""),
+    ("fallback_credit_token", ""),
+    ("user_profile_id", ""),
+    ("workspace_id", ""),
+];
+/// Members that are the same in a chat request, or go before what is said in Messages' words.
+const SHARED: [&str; 8] = [
+    "model",
+    "max_tokens",
+    "stream",
+    "temperature",
+    "top_p",
+    "top_k",
+    "user",
+    "reasoning_effort",
+];
+
+/// The members of a custom tool that are told, or only say how its input is streamed.
+const TOLD_OF_TOOLS: [&str; 8] = [
+    "type",
+    "name",
+    "description",
+    "input_schema",
+    "strict",
     "cache_control",
+    "defer_loading",
+    "eager_input_streaming",
 ];
 
 /// The client's request as the hub's.
@@ -57,13 +99,17 @@ pub(in super::super) fn request(
 ) -> Result<ChatRequest, ApiError> {
     let request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
     let mut unsupported = Unsupported::new(&request, call.config);
-    let extras = folder.takes_extras(call.config);
+    let target = Target {
+        extras: folder.takes_extras(call.config),
+        heeds_late_system: folder.heeds_late_system(call.config),
+    };
     let mut chat = request.clone();
     chat.retain(|name| !TRANSLATED.contains(&name));
-    refuse(&request, &mut chat, extras, &mut unsupported);
-    messages(&request, &mut chat, extras, &mut unsupported)?;
-    tools(folder, call, &request, &mut chat, &mut unsupported)?;
-    let config: OutputConfig<'_> = read(&request, "output_config")?.unwrap_or_default();
+    refuse(call, target.extras, &mut chat, &mut unsupported);
+    let Said { changes, effort } = messages(&request, &mut chat, target, &mut unsupported)?;
+    tools(folder, call, &request, changes, &mut chat, &mut unsupported)?;
+    let mut config: OutputConfig<'_> = read(&request, "output_config")?.unwrap_or_default();
+    config.effort = effort.or(config.effort);
     reasoning(folder, call, &request, &config, &mut chat, &mut unsupported)?;
     let format = match config.format {
         Some(format) => Some(format),
@@ -86,72 +132,80 @@ pub(in super::super) fn request(
 }
 
 /// What no chat request can say.
-fn refuse(
-    request: &Object<'_>,
-    chat: &mut Object<'_>,
-    extras: bool,
-    unsupported: &mut Unsupported,
-) {
-    for name in ["container", "mcp_servers"] {
-        let asks = request.some(name).is_some_and(|raw| raw.get() != "[]");
-        if asks {
-            unsupported.refuse(name);
-        }
-    }
-    // Without it the answer is the same, at most dearer or longer in coming.
-    for name in ["context_management", "cache_control"] {
-        if request.some(name).is_some() {
+fn refuse(call: &Call<'_>, extras: bool, chat: &mut Object<'_>, unsupported: &mut Unsupported) {
+    unsupported.refuse_demands(chat, &DEMANDS);
+    for (name, neutral) in HINTS {
+        let asks = |raw: &RawValue| raw.get() != neutral;
+        if chat.some(name).is_some_and(asks) {
             unsupported.leave_out(name);
         }
+        chat.remove(name);
     }
-    if request.some("top_k").is_some() && !extras && !unsupported.is_allowed("top_k") {
+    if call.head.anthropic_beta.is_some() {
+        let is_known = |name: &&str| SHARED.contains(name) || hub::GATEWAY_ONLY.contains(name);
+        let strange = chat.names().filter(|name| !is_known(name));
+        for name in strange.map(str::to_owned).collect::<Vec<_>>() {
+            if !unsupported.is_allowed(&name) {
+                chat.remove(&name);
+                unsupported.leave_out(&name);
+            }
+        }
+    }
+    if chat.some("top_k").is_some() && !extras && !unsupported.is_allowed("top_k") {
         unsupported.refuse("top_k");
         chat.remove("top_k");
     }
 }
 
-fn messages(
-    request: &Object<'_>,
+/// What the conversation says of the rest of the request.
+struct Said<'a> {
+    changes: Changes<'a>,
+    effort: Option<Cow<'a, str>>,
+}
+
+fn messages<'a>(
+    request: &'a Object<'_>,
     chat: &mut Object<'_>,
-    extras: bool,
+    target: Target,
     unsupported: &mut Unsupported,
-) -> Result<(), ApiError> {
-    let mut conversation = Conversation::new(extras, unsupported);
+) -> Result<Said<'a>, ApiError> {
+    let mut conversation = Conversation::new(target, unsupported);
     if let Some(system) = request.some("system") {
         conversation.system(system)?;
     }
-    let messages: Vec<MessageIn<'_>> =
+    let messages: Vec<MessageIn<'a>> =
         read(request, "messages")?.ok_or_else(|| invalid("messages", "is missing"))?;
-    for (index, message) in messages.into_iter().enumerate() {
-        conversation.add(index, &message)?;
-    }
+    conversation.add_all(messages)?;
     chat.set("messages", &conversation.messages);
-    Ok(())
+    Ok(Said {
+        changes: conversation.changes,
+        effort: conversation.effort,
+    })
 }
 
-fn tools(
+fn tools<'a>(
     folder: &dyn ProviderDialect,
     call: &Call<'_>,
-    request: &Object<'_>,
+    request: &'a Object<'_>,
+    changes: Changes<'a>,
     chat: &mut Object<'_>,
     unsupported: &mut Unsupported,
 ) -> Result<(), ApiError> {
     let extras = folder.takes_extras(call.config);
-    let given: Vec<ToolIn<'_>> = read(request, "tools")?.unwrap_or_default();
-    let raws: Vec<&RawValue> = read(request, "tools")?.unwrap_or_default();
-    let mut tools = Vec::with_capacity(given.len());
-    for (tool, raw) in given.into_iter().zip(raws) {
+    let given: Vec<ToolIn<'a>> = read(request, "tools")?.unwrap_or_default();
+    let raws: Vec<&'a RawValue> = read(request, "tools")?.unwrap_or_default();
+    let declared = given.into_iter().zip(raws).collect();
+    let mut tools = Vec::new();
+    for (tool, raw) in changes.offered(declared) {
         match tool.r#type.as_deref() {
-            None | Some("custom") => tools.push(Tool {
-                r#type: "function",
-                function: Function {
-                    name: tool.name,
-                    description: tool.description,
-                    parameters: tool.input_schema,
-                    strict: tool.strict,
-                },
-                cache_control: tool.cache_control.filter(|_| extras),
-            }),
+            None | Some("custom") => {
+                leave_out_untold(raw, unsupported);
+                tools.push(function((tool, raw), extras));
+            }
+            // With all tools on offer there is nothing to search for.
+            Some(kind) if offer::is_search(&tool) => {
+                unsupported.leave_out(&format!("tools.{kind}"))
+            }
             // The provider's own: to search the web, to edit a text, to use a computer.
             Some(kind) => {
                 if !search::take(folder, call, raw, chat, unsupported) {
@@ -164,6 +218,31 @@ fn tools(
         return Ok(());
     }
     chat.set("tools", &tools);
+    tool_choice(request, chat)
+}
+
+fn function<'a>((tool, _): Declared<'a>, extras: bool) -> Tool<'a> {
+    Tool {
+        r#type: "function",
+        function: Function {
+            name: tool.name,
+            description: tool.description,
+            parameters: tool.input_schema,
+            strict: tool.strict,
+        },
+        cache_control: tool.cache_control.filter(|_| extras),
+    }
+}
+
+/// Reports what a chat request does not tell of a tool: examples, who else may call it.
+fn leave_out_untold(tool: &RawValue, unsupported: &mut Unsupported) {
+    let tool = Object::parse(tool.get().as_bytes()).unwrap_or_default();
+    for name in tool.names().filter(|name| !TOLD_OF_TOOLS.contains(name)) {
+        unsupported.leave_out(&format!("tools.{name}"));
+    }
+}
+
+fn tool_choice(request: &Object<'_>, chat: &mut Object<'_>) -> Result<(), ApiError> {
     let Some(choice) = read::<ToolChoiceIn<'_>>(request, "tool_choice")? else {
         return Ok(());
     };
@@ -180,42 +259,6 @@ fn tools(
     chat.set("tool_choice", &word);
     if choice.disable_parallel_tool_use == Some(true) {
         chat.set("parallel_tool_calls", &false);
-    }
-    Ok(())
-}
-
-/// The client's wish for thinking, as an effort.
-fn reasoning(
-    folder: &dyn ProviderDialect,
-    call: &Call<'_>,
-    request: &Object<'_>,
-    config: &OutputConfig<'_>,
-    chat: &mut Object<'_>,
-    unsupported: &mut Unsupported,
-) -> Result<(), ApiError> {
-    const FIELD: &str = "reasoning_effort";
-    let thinking: Option<ThinkingConfig<'_>> = read(request, "thinking")?;
-    let effort = match (&config.effort, thinking) {
-        (_, Some(thinking)) if thinking.r#type == "disabled" => None,
-        (Some(effort), _) => Some(match &**effort {
-            "low" => "low",
-            "medium" => "medium",
-            _ => "high",
-        }),
-        (None, Some(thinking)) => thinking.budget_tokens.map(|budget| match budget {
-            0..4096 => "low",
-            4096..16384 => "medium",
-            _ => "high",
-        }),
-        (None, None) => None,
-    };
-    let Some(effort) = effort.filter(|_| request.some(FIELD).is_none()) else {
-        return Ok(());
-    };
-    if folder.reasons(call.config) {
-        chat.set(FIELD, effort);
-    } else {
-        unsupported.leave_out("thinking");
     }
     Ok(())
 }

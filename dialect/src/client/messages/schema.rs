@@ -16,6 +16,12 @@ pub(super) struct MessageIn<'a> {
     pub(super) role: Cow<'a, str>,
     #[serde(borrow, default)]
     pub(super) content: Option<&'a RawValue>,
+    /// Whether a system message counts for its turn only: `next_user_message`.
+    #[serde(borrow, default)]
+    pub(super) clear_at: Option<Cow<'a, str>>,
+    /// What a system message sets from its place on.
+    #[serde(borrow, default)]
+    pub(super) output_config: Option<OutputConfig<'a>>,
 }
 
 /// A content block; members that are missing are another kind's.
@@ -41,6 +47,10 @@ pub(super) struct BlockIn<'a> {
     pub(super) input: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) tool_use_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) tool_name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) tool: Option<ToolChangeIn<'a>>,
     #[serde(borrow, default)]
     pub(super) content: Option<&'a RawValue>,
     #[serde(default)]
@@ -99,8 +109,22 @@ pub(super) struct ToolIn<'a> {
     pub(super) input_schema: Option<&'a RawValue>,
     #[serde(default)]
     pub(super) strict: Option<bool>,
+    /// Whether it is withheld until the conversation brings it in.
+    #[serde(default)]
+    pub(super) defer_loading: Option<bool>,
     #[serde(borrow, default)]
     pub(super) cache_control: Option<&'a RawValue>,
+}
+
+/// The tool of a `tool_addition` or a `tool_removal`: one of the request's, or a new one.
+#[derive(Debug, Deserialize)]
+pub(super) struct ToolChangeIn<'a> {
+    #[serde(borrow, default)]
+    pub(super) r#type: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(super) name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) definition: Option<&'a RawValue>,
 }
 
 /// `tool_choice`.
