@@ -23,6 +23,7 @@ mod azure;
 mod bedrock;
 mod client;
 mod cohere;
+pub mod demands;
 pub mod edge;
 mod failure;
 mod framing;

@@ -13,10 +13,12 @@ use dragoman_policy::{
     AccountId, Candidate, KeyHash, LimitRef, PicoPrice, Price, PriceTable, Route, RoutingTable,
     Scope, Strategy,
 };
-use dragoman_proto::Operation;
+use dragoman_proto::{Facts, Operation};
 
+mod interpretation;
 mod sizes;
 
+pub use interpretation::Interpretation;
 pub use sizes::Sizes;
 
 /// One configuration, ready to decide by.
@@ -61,6 +63,8 @@ pub struct Served {
     pub sizes: Sizes,
     /// What it charges; for a wildcard deployment only what the configuration sets.
     pub price: Option<Charged>,
+    /// How requests are told to it.
+    pub interpretation: Interpretation,
 }
 
 /// A price and its version.
@@ -86,11 +90,10 @@ impl Live {
     /// Prepares `config`; prices come from it and from `table`.
     pub fn new(config: Config, table: &Arc<PriceTable>) -> Result<Self, LiveError> {
         let mut deployments = HashMap::new();
-        for deployment in config.deployments.iter().filter(|d| d.upstream().is_some()) {
-            deployments.insert(
-                Arc::from(deployment.id.as_str()),
-                served(&config, deployment, table)?,
-            );
+        for deployment in &config.deployments {
+            if let Some(served) = served(&config, deployment, table)? {
+                deployments.insert(Arc::from(deployment.id.as_str()), served);
+            }
         }
         let routing = RoutingTable::new(routes(&config), settings(&config));
         Ok(Self {
@@ -109,11 +112,17 @@ impl Live {
 
     /// Whether the provider of `deployment` has the endpoint of `operation`.
     pub fn serves(&self, deployment: &str, operation: Operation) -> bool {
-        let found = self.config.deployment(deployment);
-        let dialect = found.and_then(|found| found.dialect);
-        self.served(deployment)
-            .zip(dialect)
-            .is_some_and(|(served, dialect)| dialect.serves(operation, &served.model))
+        self.served(deployment).is_some_and(|served| {
+            let dialect = served.interpretation.config.dialect;
+            dialect.serves(operation, &served.model)
+        })
+    }
+
+    /// Whether `deployment` can be told a request with all that it asks for; `captured` is what the `*`
+    /// of its alias stands for.
+    pub fn expresses(&self, deployment: &str, facts: &Facts, captured: Option<&str>) -> bool {
+        let served = self.served(deployment);
+        served.is_some_and(|served| served.interpretation.expresses(facts, captured))
     }
 
     /// What `deployment` charges; `captured` is what its `*` stands for, if it has one.
@@ -228,10 +237,13 @@ fn served(
     config: &Config,
     deployment: &Deployment,
     table: &PriceTable,
-) -> Result<Served, LiveError> {
+) -> Result<Option<Served>, LiveError> {
+    let Some(interpretation) = Interpretation::of(deployment) else {
+        return Ok(None);
+    };
     let timeout = deployment.timeout.unwrap_or(config.router.timeout);
     let stream = deployment.stream_timeout.or(config.router.stream_timeout);
-    Ok(Served {
+    Ok(Some(Served {
         provider: deployment.provider.prefix,
         model: deployment.model.clone(),
         alias: deployment.alias.to_string(),
@@ -250,7 +262,8 @@ fn served(
         tpm: deployment.tpm.filter(|_| config.router.pre_call_checks),
         sizes: Sizes::of(deployment, listed_model(deployment, table)),
         price: charged(deployment, table)?,
-    })
+        interpretation,
+    }))
 }
 
 /// The longest time that any attempt has, for an answer or for a stream's first token.

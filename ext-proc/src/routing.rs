@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dragoman_policy::cooldown::{CooldownRules, Cooldowns, Verdict};
 use dragoman_policy::plan::{self, DeploymentView, NoPlan, Plan, Wishes};
 use dragoman_policy::{AccountId, PicoPrice, Scope, UnixMillis};
-use dragoman_proto::Operation;
+use dragoman_proto::Facts;
 
 use crate::accounts::{Accounts, Load};
 use crate::credentials::TokenBoard;
@@ -43,12 +43,12 @@ impl Routing {
         &self.tokens
     }
 
-    /// The plan for `operation` with `alias`.
+    /// The plan for a request with `facts`, by `alias`.
     pub fn plan(
         &self,
         live: &Live,
         accounts: &dyn Accounts,
-        operation: Operation,
+        facts: &Facts,
         alias: &str,
         wishes: &Wishes,
         now_ms: u64,
@@ -59,7 +59,7 @@ impl Routing {
             tokens: &self.tokens,
             live,
             accounts,
-            operation,
+            facts,
             now: UnixMillis(now_ms),
         };
         plan::plan(&live.routing, alias, wishes, &view, &mut random)
@@ -129,7 +129,7 @@ struct View<'a> {
     tokens: &'a TokenBoard,
     live: &'a Live,
     accounts: &'a dyn Accounts,
-    operation: Operation,
+    facts: &'a Facts,
     now: UnixMillis,
 }
 
@@ -142,7 +142,11 @@ impl View<'_> {
 
 impl DeploymentView for View<'_> {
     fn serves(&self, deployment: &str) -> bool {
-        self.live.serves(deployment, self.operation)
+        self.live.serves(deployment, self.facts.operation)
+    }
+
+    fn expresses(&self, deployment: &str, captured: Option<&str>) -> bool {
+        self.live.expresses(deployment, self.facts, captured)
     }
 
     fn cooling_for(&self, deployment: &str) -> Option<u64> {

@@ -8,7 +8,6 @@ use dragoman_envoy::{
     Credential, Endpoint, FilterModule, Listeners, Services, Signing, SigningKeys, Topology,
     Upstream,
 };
-use dragoman_proto::UpstreamConfig;
 
 use crate::credentials::TokenBoard;
 use crate::live::{Live, longest_timeout};
@@ -51,21 +50,11 @@ pub(crate) fn topology(live: &Live, around: &Surroundings, tokens: &TokenBoard) 
 }
 
 fn upstream(deployment: &Deployment, live: &Live, tokens: &TokenBoard) -> Option<Upstream> {
-    let (dialect, endpoint) = deployment.upstream()?;
+    let (_, endpoint) = deployment.upstream()?;
+    let served = live.served(deployment.id.as_str())?;
     let tls = endpoint.scheme == Scheme::Https;
     Some(Upstream {
-        config: UpstreamConfig {
-            deployment: deployment.id.to_string(),
-            provider: deployment.provider.prefix.to_owned(),
-            dialect,
-            model: deployment.model.clone(),
-            authority: endpoint.authority(),
-            base_path: endpoint.base_path.clone(),
-            api_version: deployment.api_version.clone(),
-            defaults: deployment.defaults.clone(),
-            drop_params: deployment.drop_params,
-            quirks: deployment.quirks.clone(),
-        },
+        config: served.interpretation.config.clone(),
         endpoint: Endpoint {
             tls,
             host: endpoint.host.clone(),
@@ -73,7 +62,7 @@ fn upstream(deployment: &Deployment, live: &Live, tokens: &TokenBoard) -> Option
         },
         credential: credential(deployment, tokens),
         signing: deployment.signing.as_ref().map(signing),
-        timeout: live.served(deployment.id.as_str())?.bound,
+        timeout: served.bound,
     })
 }
 

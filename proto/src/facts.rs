@@ -34,6 +34,10 @@ pub struct Facts {
     /// The client's `user` field.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// What it asks for that not every provider has, such as `seed` or `temperature>1`: names in the
+    /// dialects' table of demands. Empty where the client lets such parameters be dropped.
+    #[serde(rename = "d", default, skip_serializing_if = "Vec::is_empty")]
+    pub demands: Vec<String>,
     /// The path as received.
     #[serde(rename = "p")]
     pub path: String,
@@ -81,6 +85,9 @@ pub struct Overrides {
     /// Milliseconds for an attempt, in place of the configured timeout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Nothing may be dropped of this request, whatever the configuration says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_params: bool,
     /// Tags for the ledger.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
@@ -187,6 +194,7 @@ mod tests {
             max_tokens in proptest::option::of(any::<u64>()),
             choices: u32,
             user in proptest::option::of(".*"),
+            demands in proptest::collection::vec(".*", 0..3),
             path in ".*",
             fallbacks in proptest::option::of(proptest::collection::vec(".*", 0..3)),
         ) -> Facts {
@@ -194,7 +202,7 @@ mod tests {
             let extent = Extent { images, audio_ms, output_tokens, unseen, unbounded };
             Facts {
                 model, operation, stream, prompt_tokens, prompt_bound, extent, max_tokens, choices,
-                user, path, overrides,
+                user, demands, path, overrides,
             }
         }
     }

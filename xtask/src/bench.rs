@@ -99,6 +99,7 @@ impl Kind {
             max_tokens: Some(256),
             choices: 1,
             user: None,
+            demands: Vec::new(),
             path: "/v1/chat/completions".to_owned(),
             overrides: Overrides::default(),
         };

@@ -136,7 +136,7 @@ fn refuse(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupport
             unsupported.leave_out(hint);
         }
     }
-    unsupported.refuse_quirks(request, call.config);
+    unsupported.refuse_quirks(request, call);
     for name in ["temperature", "top_p", "top_k"] {
         if request.get(name).is_some_and(|raw| raw.get() == "null") {
             request.remove(name);

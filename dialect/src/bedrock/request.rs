@@ -149,7 +149,7 @@ fn refuse(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupport
             unsupported.leave_out(hint);
         }
     }
-    unsupported.refuse_quirks(request, call.config);
+    unsupported.refuse_quirks(request, call);
 }
 
 /// Of the client's members, those that are Converse's, unless there is a word for them already.

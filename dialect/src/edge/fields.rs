@@ -10,6 +10,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
+    demands::Demands,
     invalid_json,
     media::Medium,
     tally::{MAX_NAME, MAX_TEXTS, Measure, Shape, Tally},
@@ -44,7 +45,8 @@ enum Kind {
 fn kind(operation: Operation, name: &str) -> Option<Kind> {
     Some(match name {
         "model" | "user" | "reasoning_effort" | "previous_response_id" => Kind::Text,
-        "background" => Kind::Bool,
+        // Of pictures it is a word.
+        "background" if operation == Operation::Responses => Kind::Bool,
         "stream" | "parallel_tool_calls" | "disable_fallbacks" | "drop_params" | "store" => {
             Kind::Bool
         }
@@ -149,10 +151,12 @@ pub(super) fn inspect(operation: Operation, path: &str, body: &[u8]) -> Result<F
             max_tokens: None,
             choices: 1,
             user: None,
+            demands: Vec::new(),
             path: path.to_owned(),
             overrides: Overrides::default(),
         },
         tally: Tally::default(),
+        demands: Demands::default(),
         best_of: 1,
         prompts: 1,
         seen: Vec::new(),
@@ -179,6 +183,8 @@ pub(super) fn inspect(operation: Operation, path: &str, body: &[u8]) -> Result<F
     facts.prompt_tokens = inspector.tally.estimate();
     facts.prompt_bound = inspector.tally.bound();
     facts.extent = inspector.tally.into_extent();
+    facts.overrides.keep_params = inspector.demands.must_be_kept();
+    facts.demands = inspector.demands.into_names();
     facts.choices = facts.choices.max(inspector.best_of);
     facts.choices = facts.choices.saturating_mul(inspector.prompts);
     Ok(facts)
@@ -188,6 +194,7 @@ struct Inspector {
     operation: Operation,
     facts: Facts,
     tally: Tally,
+    demands: Demands,
     /// Completions that are made and charged for each that is returned.
     best_of: u32,
     /// Prompts, each of which is completed.
@@ -219,8 +226,15 @@ impl Inspector {
                     .deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
                     .map_err(serde::de::Error::custom)?
             }
-            "fallbacks" | "tags" | "metadata" => {
+            "fallbacks"
+            | "tags"
+            | "metadata"
+            | "additional_drop_params"
+            | "allowed_openai_params" => {
                 map.next_value_seed(Measure::collecting(&mut aside, &mut texts))?
+            }
+            "modalities" => {
+                map.next_value_seed(Measure::collecting(&mut self.tally, &mut texts))?
             }
             "tools" => map.next_value_seed(Measure::tools(&mut self.tally))?,
             "prediction" => {
@@ -251,6 +265,7 @@ impl Inspector {
                     return self.fault(error);
                 }
                 self.note_extent(name, &shape);
+                self.demands.note(self.operation, name, &shape, &mut texts);
             }
         }
         self.seen.extend(required);

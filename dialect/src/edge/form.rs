@@ -63,6 +63,7 @@ pub(super) fn inspect(
         max_tokens: None,
         choices,
         user: field("user").map(str::to_owned),
+        demands: Vec::new(),
         path: path.to_owned(),
         overrides: Overrides::default(),
     })

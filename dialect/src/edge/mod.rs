@@ -1,12 +1,14 @@
 //! What the edge filter does with the client's request: refuse what is not one, state the facts of
 //! what is.
 
+mod demands;
 mod fields;
 mod form;
 mod media;
 mod tally;
 mod tools;
 
+pub(crate) use demands::asks;
 use dragoman_proto::{ApiError, ErrorKind, Facts, Operation};
 
 /// Parses and validates the client's body. The error is the client's 400 or 415.

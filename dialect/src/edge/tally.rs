@@ -143,7 +143,21 @@ pub(super) enum Shape<'de> {
         has_role: bool,
         /// Whether it says where on the web a file is.
         has_url: bool,
+        /// Whether it has no members.
+        is_empty: bool,
     },
+}
+
+impl Shape<'_> {
+    /// Whether it is a text, a list or an object with nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::List { length, .. } => *length == 0,
+            Self::Object { is_empty, .. } => *is_empty,
+            _ => false,
+        }
+    }
 }
 
 /// Where a value stands, which decides what a string in it is.
@@ -315,7 +329,7 @@ impl<'de> Visitor<'de> for Measure<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape<'de>, A::Error> {
-        let (mut has_role, mut has_url) = (false, false);
+        let (mut has_role, mut has_url, mut is_empty) = (false, false, true);
         let (mut is_document, mut is_remote) = (false, false);
         let mut tool = ToolSeen::default();
         let Self {
@@ -325,6 +339,7 @@ impl<'de> Visitor<'de> for Measure<'_> {
         } = self;
         while let Some(crate::json::Name(name)) = map.next_key()? {
             tally.structure += name.len() as u64 + MEMBER_BOUND;
+            is_empty = false;
             let shape = map.next_value_seed(Measure {
                 tally: &mut *tally,
                 place: place.within(&name),
@@ -350,6 +365,10 @@ impl<'de> Visitor<'de> for Measure<'_> {
         {
             tally.unbounded(format!("tools.{name}"));
         }
-        Ok(Shape::Object { has_role, has_url })
+        Ok(Shape::Object {
+            has_role,
+            has_url,
+            is_empty,
+        })
     }
 }

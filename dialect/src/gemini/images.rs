@@ -184,20 +184,30 @@ pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
 
 /// The shape of OpenAI's sizes; Google chooses the number of pixels.
 pub(super) fn aspect_ratio(size: &str, unsupported: &mut Unsupported) -> Option<&'static str> {
+    let shape = shape(size);
+    if shape.is_none() {
+        unsupported.refuse("size");
+    }
+    shape.flatten()
+}
+
+/// Whether pictures of this size are drawn.
+pub(crate) fn draws(size: &str) -> bool {
+    shape(size).is_some()
+}
+
+/// The shape, which may be the model's choice; `None` where Google has none like it.
+fn shape(size: &str) -> Option<Option<&'static str>> {
     let (width, height) = size.split_once('x').unwrap_or((size, ""));
-    let size = (width.parse::<u32>(), height.parse::<u32>());
-    match size {
+    Some(match (width.parse::<u32>(), height.parse::<u32>()) {
         (Ok(width), Ok(height)) if width == height => Some("1:1"),
         (Ok(1792), Ok(1024)) => Some("16:9"),
         (Ok(1024), Ok(1792)) => Some("9:16"),
         (Ok(1536), Ok(1024)) | (Ok(1280), Ok(896)) => Some("4:3"),
         (Ok(1024), Ok(1536)) | (Ok(896), Ok(1280)) => Some("3:4"),
         _ if width == "auto" => None,
-        _ => {
-            unsupported.refuse("size");
-            None
-        }
-    }
+        _ => return None,
+    })
 }
 
 /// The client's answer.

@@ -31,6 +31,8 @@ use crate::{
     sink::EventTranslator,
 };
 
+pub(crate) use images::draws;
+
 /// The dialect.
 #[derive(Debug)]
 pub(crate) struct Gemini;

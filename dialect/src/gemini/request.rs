@@ -133,7 +133,7 @@ fn refuse(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupport
         request.remove(name);
     }
     unsupported.refuse_demands(request, &UNSUPPORTED);
-    unsupported.refuse_quirks(request, call.config);
+    unsupported.refuse_quirks(request, call);
     let strange: Vec<String> = request
         .names()
         .filter(|name| !TRANSLATED.contains(name) && !unsupported.is_allowed(name))

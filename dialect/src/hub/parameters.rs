@@ -2,7 +2,7 @@
 
 use dragoman_proto::{ApiError, Dialect, UpstreamConfig};
 
-use crate::{json::Object, multipart::Part};
+use crate::{edge, json::Object, multipart::Part, request::Call};
 
 /// Parameters that LiteLLM's clients send to the gateway; no provider gets to see them. Among them
 /// are those that would let a client choose where its request goes.
@@ -177,13 +177,16 @@ impl Unsupported {
         }
     }
 
-    /// Takes out of `request` what this provider rejects.
-    pub(crate) fn refuse_quirks(&mut self, request: &mut Object<'_>, config: &UpstreamConfig) {
-        for name in &config.quirks.unsupported {
-            if request.some(name).is_some() && !self.is_allowed(name) {
-                request.remove(name);
+    /// Takes out of `request` what this provider rejects; what asks for nothing goes without a word.
+    pub(crate) fn refuse_quirks(&mut self, request: &mut Object<'_>, call: &Call<'_>) {
+        for name in &call.config.quirks.unsupported {
+            let Some(raw) = request.some(name).filter(|_| !self.is_allowed(name)) else {
+                continue;
+            };
+            if edge::asks(call.admission.operation, name, raw) {
                 self.refuse(name);
             }
+            request.remove(name);
         }
     }
 

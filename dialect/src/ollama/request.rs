@@ -75,7 +75,7 @@ pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
     let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
     let mut unsupported = prepare(&mut request, call.config);
     unsupported.refuse_demands(&mut request, &UNSUPPORTED);
-    unsupported.refuse_quirks(&mut request, call.config);
+    unsupported.refuse_quirks(&mut request, call);
     let conversation = conversation(&request)?;
     if conversation.lost_thinking {
         unsupported.leave_out("messages.thinking_blocks");

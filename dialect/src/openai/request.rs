@@ -63,7 +63,7 @@ fn object(call: &Call<'_>) -> Result<Translated, ApiError> {
         _ => {}
     }
     rename(&mut request, &call.config.quirks.renamed);
-    unsupported.refuse_quirks(&mut request, call.config);
+    unsupported.refuse_quirks(&mut request, call);
     let dropped = unsupported.finish()?;
     Ok(translated(
         call,

@@ -6,6 +6,7 @@ mod bad_output;
 mod bedrock;
 mod clients;
 mod completions;
+mod demands;
 mod edge;
 mod endpoints;
 mod golden;

@@ -78,6 +78,8 @@ pub(crate) fn deployment(name: &str) -> UpstreamConfig {
             "us-east-1/meta.llama3-3-70b-instruct-v1:0",
             "",
         ),
+        "bedrock-titan" => (Dialect::Bedrock, "amazon.titan-embed-text-v1", ""),
+        "bedrock-cohere" => (Dialect::Bedrock, "cohere.embed-multilingual-v3", ""),
         other => unreachable!("no deployment {other}"),
     };
     let quirks = if name == "groq" {

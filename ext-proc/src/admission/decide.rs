@@ -209,14 +209,10 @@ impl Admitter {
                 *alias = principal.resolve(alias).to_owned();
             }
         }
-        let plan = self.routing.plan(
-            live,
-            &*self.accounts,
-            facts.operation,
-            alias,
-            &wishes,
-            now_ms,
-        );
+        let accounts = &*self.accounts;
+        let plan = self
+            .routing
+            .plan(live, accounts, facts, alias, &wishes, now_ms);
         plan.map_err(|no_plan| match (&no_plan, live.unserved_provider(alias)) {
             (NoPlan::UnknownModel { .. }, Some(provider)) => ApiError::invalid(format!(
                 "the model `{alias}` is configured with the provider `{provider}`, which this \

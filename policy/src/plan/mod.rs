@@ -5,7 +5,7 @@
 //! visited once, so fallbacks cannot loop; fallbacks of fallbacks follow their alias at once (depth
 //! first, five deep), as LiteLLM does. Deployments that are cooling down, full or without a credential,
 //! or that lack the endpoint which is asked for, are left out of an alias, and an alias without any left
-//! is skipped.
+//! is skipped. So are those that cannot express the request, as long as another can.
 
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ mod table;
 mod tests;
 
 pub use pattern::Pattern;
+use table::Found;
 pub use table::{Candidate, Route, RoutingSettings, RoutingTable};
 
 use crate::money::PicoPrice;
@@ -61,6 +62,11 @@ impl Strategy {
 pub trait DeploymentView {
     /// Whether its provider has the endpoint that this request is for.
     fn serves(&self, _deployment: &str) -> bool {
+        true
+    }
+    /// Whether this request can be told to it, with all that it asks for. `captured` is what the `*` of
+    /// its alias stands for.
+    fn expresses(&self, _deployment: &str, _captured: Option<&str>) -> bool {
         true
     }
     /// Milliseconds until it may be used again; `None` when it may be used now.
@@ -199,8 +205,12 @@ pub fn plan(
     let mut attempts = Vec::new();
     let aliases = visited(table, alias, wishes);
     let mut shortage = Shortage {
-        // Where nobody has the endpoint, the filter says who lacks it.
-        wants_endpoint: anyone_serves(table, &aliases, view),
+        // Where nobody can do it, the filter says who lacks what.
+        wants_endpoint: anyone(table, &aliases, |_, id| view.serves(id)),
+        wants_expression: has_choice(table, &aliases)
+            && anyone(table, &aliases, |captured, id| {
+                view.serves(id) && view.expresses(id, captured)
+            }),
         ..Shortage::default()
     };
     for (fallback, name) in aliases.into_iter().enumerate() {
@@ -212,7 +222,7 @@ pub fn plan(
             }
             continue;
         };
-        let usable = shortage.usable(found.candidates(), view);
+        let usable = shortage.usable(&found, view);
         let ordered = order::ordered(settings.strategy, usable, view, random);
         let count = match fallback {
             0 if ordered.is_empty() => 0,
@@ -225,7 +235,7 @@ pub fn plan(
             deployment: Arc::clone(&candidate.id),
             cluster: Arc::clone(&candidate.cluster),
             alias: found.alias(),
-            captured: found.captured(),
+            captured: found.captured().map(str::to_owned),
             fallback,
         }));
     }
@@ -235,12 +245,22 @@ pub fn plan(
     Ok(Plan { attempts })
 }
 
-/// Whether a deployment of any of `aliases` has the endpoint that is asked for.
-fn anyone_serves(table: &RoutingTable, aliases: &[&str], view: &impl DeploymentView) -> bool {
+/// Whether `aliases` have more than one deployment.
+fn has_choice(table: &RoutingTable, aliases: &[&str]) -> bool {
+    let found = aliases.iter().filter_map(|name| table.find(name));
+    found.map(|found| found.candidates().len()).sum::<usize>() > 1
+}
+
+/// Whether a deployment of any of `aliases` is able to, by what a `*` stands for and its id.
+fn anyone(
+    table: &RoutingTable,
+    aliases: &[&str],
+    is_able: impl Fn(Option<&str>, &str) -> bool,
+) -> bool {
     let mut found = aliases.iter().filter_map(|name| table.find(name));
     found.any(|found| {
         let mut candidates = found.candidates().iter();
-        candidates.any(|candidate| view.serves(&candidate.id))
+        candidates.any(|candidate| is_able(found.captured(), &candidate.id))
     })
 }
 
@@ -280,6 +300,8 @@ fn follow<'a>(table: &'a RoutingTable, alias: &'a str, depth: usize, visited: &m
 struct Shortage {
     /// Whether deployments without the endpoint are left out.
     wants_endpoint: bool,
+    /// Whether those are that cannot express the request.
+    wants_expression: bool,
     /// The shortest cooldown, in milliseconds.
     cooling: Option<u64>,
     full: bool,
@@ -287,14 +309,14 @@ struct Shortage {
 }
 
 impl Shortage {
-    fn usable<'a>(
-        &mut self,
-        candidates: &'a [Candidate],
-        view: &impl DeploymentView,
-    ) -> Vec<&'a Candidate> {
+    fn usable<'a>(&mut self, found: &Found<'a>, view: &impl DeploymentView) -> Vec<&'a Candidate> {
+        let candidates = found.candidates();
         let mut usable = Vec::with_capacity(candidates.len());
         for candidate in candidates {
             if self.wants_endpoint && !view.serves(&candidate.id) {
+                continue;
+            }
+            if self.wants_expression && !view.expresses(&candidate.id, found.captured()) {
                 continue;
             }
             if view.lacks_credential(&candidate.id) {

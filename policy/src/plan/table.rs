@@ -104,9 +104,9 @@ pub struct Found<'a> {
     captured: Option<&'a str>,
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
     /// The deployments.
-    pub fn candidates(&self) -> &[Candidate] {
+    pub fn candidates(&self) -> &'a [Candidate] {
         &self.route.deployments
     }
 
@@ -116,8 +116,8 @@ impl Found<'_> {
     }
 
     /// What the `*` stands for.
-    pub fn captured(&self) -> Option<String> {
-        self.captured.map(str::to_owned)
+    pub fn captured(&self) -> Option<&'a str> {
+        self.captured
     }
 }
 

@@ -15,11 +15,16 @@ struct View {
     busy: HashMap<&'static str, u64>,
     price: HashMap<&'static str, u64>,
     lacking: Vec<&'static str>,
+    mute: Vec<&'static str>,
 }
 
 impl DeploymentView for View {
     fn serves(&self, id: &str) -> bool {
         !self.lacking.contains(&id)
+    }
+    fn expresses(&self, id: &str, captured: Option<&str>) -> bool {
+        let name = captured.map_or(id.to_owned(), |captured| format!("{id}:{captured}"));
+        !self.mute.contains(&name.as_str())
     }
     fn cooling_for(&self, id: &str) -> Option<u64> {
         self.cooling.get(id).copied()
@@ -115,6 +120,52 @@ fn deployments_without_the_endpoint_are_left_out_while_others_have_it() {
         cooling,
         Err(NoPlan::AllCoolingDown { retry_after: 2, .. })
     ));
+}
+
+#[test]
+fn deployments_that_cannot_express_a_request_are_left_out_while_others_can() {
+    let routes = vec![route("m", &["a", "b"]), route("f", &["c"])];
+    let table = RoutingTable::new(routes, settings(&[("m", &["f"])]));
+    let ids = |mute: &[&'static str], lacking: &[&'static str]| {
+        let view = View {
+            mute: mute.to_vec(),
+            lacking: lacking.to_vec(),
+            ..View::default()
+        };
+        ids(&table, "m", &Wishes::default(), &view).unwrap()
+    };
+    assert_eq!(ids(&["a"], &[]), "b b b c");
+    assert_eq!(ids(&["a", "c"], &[]), "b b b");
+    assert_eq!(ids(&["a", "b"], &[]), "c");
+    // Who cannot says so, when nobody can; one without the endpoint is nobody.
+    assert_eq!(ids(&["a", "b", "c"], &[]), simple(&table, "m"));
+    assert_eq!(ids(&["a", "b"], &["c"]), "b a b");
+}
+
+#[test]
+fn one_that_expresses_a_request_is_waited_for() {
+    let table = RoutingTable::new(vec![route("m", &["a", "b"])], RoutingSettings::default());
+    let view = View {
+        mute: vec!["a"],
+        cooling: [("b", 2_000)].into(),
+        ..View::default()
+    };
+    assert!(matches!(
+        ids(&table, "m", &Wishes::default(), &view),
+        Err(NoPlan::AllCoolingDown { retry_after: 2, .. })
+    ));
+}
+
+#[test]
+fn what_a_wildcard_stands_for_decides_what_is_expressed() {
+    let routes = vec![route("x/*", &["a"]), route("f", &["b"])];
+    let table = RoutingTable::new(routes, settings(&[("x/1", &["f"]), ("x/2", &["f"])]));
+    let view = View {
+        mute: vec!["a:1"],
+        ..View::default()
+    };
+    let ids = |alias| ids(&table, alias, &Wishes::default(), &view).unwrap();
+    assert_eq!((ids("x/1"), ids("x/2")), ("b".into(), "a a a b".into()));
 }
 
 #[test]

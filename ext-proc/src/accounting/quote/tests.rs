@@ -43,6 +43,7 @@ fn facts(operation: Operation) -> Facts {
         max_tokens: None,
         choices: 1,
         user: None,
+        demands: Vec::new(),
         path: String::new(),
         overrides: Overrides::default(),
     }

@@ -60,6 +60,7 @@ fn facts(model: Option<&str>) -> Facts {
         max_tokens: None,
         choices: 1,
         user: Some("ann".into()),
+        demands: Vec::new(),
         path: "/v1/chat/completions".into(),
         overrides: Overrides::default(),
     }
