@@ -69,6 +69,7 @@ fn cluster(name: &str, address: &Address, protocol: &str) -> Value {
                 "max_connections": 1_000_000,
                 "max_pending_requests": 1_000_000,
                 "max_requests": 1_000_000,
+                "max_retries": 1_000_000,
             }],
         },
         "typed_extension_protocol_options": {
