@@ -123,6 +123,13 @@ def citations():
     assert pages == ["https://pages.example/said", "https://pages.example/last"], pages
 
 
+def citations_before_text():
+    (block,) = ask("cites-early").content
+    assert block.text == "You said: hello", block
+    pages = [citation.url for citation in block.citations]
+    assert pages == ["https://pages.example/said", "https://pages.example/last"], pages
+
+
 def output_limit():
     for model in BOTH:
         answer = ask(model, max_tokens=2)

@@ -266,7 +266,7 @@ def responses_tools():
 
 
 def responses_citations():
-    for model in CITING:
+    for model in (*CITING, "cites-early"):
         answer = client.responses.create(model=model, input="hello")
         with client.responses.stream(model=model, input="hello") as stream:
             added = [e.annotation for e in stream if e.type.endswith("annotation.added")]

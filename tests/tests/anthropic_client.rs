@@ -6,6 +6,7 @@ use dragoman_tests::{
     harness::{Config, Setup, Shared, Stack, python, run},
     provider::ScriptedProvider,
 };
+use serde_json::json;
 use tokio::process::Command;
 
 struct Fixture {
@@ -23,6 +24,11 @@ async fn fixture() -> &'static Fixture {
                 .openai("openai", &provider, "gpt-x")
                 .anthropic("anthropic", &provider, "claude-x")
                 .anthropic("cites", &provider, "claude-x!cites")
+                .deployment(
+                    "cites-early",
+                    json!({"model": "openrouter/x!cites", "api_base": provider.openai_base(),
+                        "api_key": "sk-or-cites"}),
+                )
                 .openai("limited", &provider, "x!error-429-1")
                 .anthropic("breaks-off", &provider, "x!error-after-6")
                 .openai("breaks-off-openai", &provider, "x!error-after-3");
@@ -74,6 +80,7 @@ cases! {
     images
     thinking
     citations
+    citations_before_text
     output_limit
     count_tokens
     beta

@@ -33,6 +33,11 @@ async fn fixture() -> &'static Fixture {
                     &provider,
                     "anthropic.claude-x!reasoning!redacts",
                 )
+                .deployment(
+                    "cites-early",
+                    json!({"model": "openrouter/x!cites", "api_base": provider.openai_base(),
+                        "api_key": "sk-or-cites"}),
+                )
                 .openai("embed", &provider, "text-embedding-x")
                 .openai("image", &provider, "dall-e-x")
                 .openai("speech", &provider, "tts-x")

@@ -152,39 +152,44 @@ fn without_unproven(request: &Object<'_>) -> Option<Box<RawValue>> {
 }
 
 /// The messages without citations that lack Anthropic's mark of the place: another provider cited.
-/// `None` when there are no such citations.
+/// A text that had no words but such citations goes with them, because Anthropic refuses it. `None`
+/// when there are no such citations.
 fn without_foreign(request: &Object<'_>) -> Option<Box<RawValue>> {
     let raw = request.some("messages")?;
     if !raw.get().contains("\"encrypted_index\"") {
         return None;
     }
+    let mut messages: Vec<Object<'_>> = serde_json::from_str(raw.get()).ok()?;
+    let mut found = false;
+    messages.retain_mut(|message| {
+        let Some(blocks) = own(message) else {
+            return true;
+        };
+        found = true;
+        message.set("content", &blocks);
+        blocks.get() != "[]"
+    });
+    found.then(|| to_raw_value(&messages).ok())?
+}
+
+/// The content of a message without the citations of others; `None` when that is all of it.
+fn own(message: &Object<'_>) -> Option<Box<RawValue>> {
     let is_foreign = |raw: &&RawValue| {
         let citation = Object::parse(raw.get().as_bytes());
         citation.is_ok_and(|c| c.read::<String>("encrypted_index").as_deref() == Some(""))
     };
-    let mut messages: Vec<Object<'_>> = serde_json::from_str(raw.get()).ok()?;
-    let mut found = false;
-    for message in &mut messages {
-        let content = message
-            .some("content")
-            .map(RawValue::get)
-            .unwrap_or_default();
-        let Ok(mut blocks) = serde_json::from_str::<Vec<Object<'_>>>(content) else {
-            continue;
-        };
-        let mut changed = false;
-        for block in &mut blocks {
-            let cited = hub::citations::list(block.some("citations"));
-            if cited.iter().any(is_foreign) {
-                changed |= block.remove("citations");
-            }
+    let mut blocks: Vec<Object<'_>> = serde_json::from_str(message.some("content")?.get()).ok()?;
+    let mut changed = false;
+    blocks.retain_mut(|block| {
+        let cited = hub::citations::list(block.some("citations"));
+        if !cited.iter().any(is_foreign) {
+            return true;
         }
-        if changed && let Ok(blocks) = to_raw_value(&blocks) {
-            found = true;
-            message.set("content", &blocks);
-        }
-    }
-    found.then(|| to_raw_value(&messages).ok())?
+        changed = true;
+        block.remove("citations");
+        !block.some("text").is_some_and(json::is_blank)
+    });
+    changed.then(|| to_raw_value(&blocks).ok())?
 }
 
 /// The content of a message without unproven thinking; `None` when that is all of it.

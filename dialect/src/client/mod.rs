@@ -11,7 +11,6 @@ mod completions;
 mod messages;
 mod reply;
 mod responses;
-mod scan;
 mod search;
 
 use dragoman_proto::{Admission, ApiError, Operation, Usage};

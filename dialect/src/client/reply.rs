@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::blocks::Finish;
+use super::{blocks::Finish, chat};
 use crate::{
     failure::Failure,
     hub::{self, ThinkingIn, UrlCitation},
@@ -121,10 +121,16 @@ impl<'a> Reply<'a> {
                 .into_iter()
                 .collect(),
         };
+        let citations = hub::citations::annotations(message.annotations);
+        // What is cited has its place in a text, also in one without words.
+        let empty = || (!citations.is_empty()).then(|| chat::text(""))?;
+        let text = text(message.content)
+            .or_else(|| text(message.refusal))
+            .or_else(empty);
         Ok(Self {
             thinking,
-            text: text(message.content).or_else(|| text(message.refusal)),
-            citations: hub::citations::annotations(message.annotations),
+            text,
+            citations,
             calls,
             finish,
         })

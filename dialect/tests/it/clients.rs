@@ -449,10 +449,14 @@ fn citations_of_others_do_not_go_to_anthropic() {
             "cited_text": "", "encrypted_index": mark,
         }]})
     };
+    let mut wordless = cited("");
+    wordless["text"] = json!("");
     let body = json!({"max_tokens": 9, "messages": [
         {"role": "user", "content": "a"},
-        {"role": "assistant", "content": [cited(""), cited("Eo8B")]},
+        {"role": "assistant", "content": [cited(""), wordless, cited("Eo8B")]},
         {"role": "user", "content": "b"},
+        {"role": "assistant", "content": [wordless]},
+        {"role": "user", "content": "c"},
     ]});
     let translated = translate(
         "anthropic",
@@ -466,5 +470,6 @@ fn citations_of_others_do_not_go_to_anthropic() {
         sent["messages"][1]["content"],
         json!([plain, cited("Eo8B")])
     );
+    assert_eq!(sent["messages"].as_array().map(Vec::len), Some(4));
     assert_eq!(translated.dropped, ["messages.citations"]);
 }

@@ -95,11 +95,28 @@ fn any_delta() -> impl Strategy<Value = Value> {
         }
         json!({"tool_calls": [call]})
     });
+    let cited = ("[a-z]{1,6}", 0_u64..12, 0_u64..12).prop_map(|(page, start, end)| {
+        json!({"annotations": [{"type": "url_citation", "url_citation":
+            {"url": page, "title": "t", "start_index": start, "end_index": end}}]})
+    });
     prop_oneof![
         "[a-z]{0,6}".prop_map(|text| json!({"content": text})),
         "[a-z]{0,6}".prop_map(|text| json!({"reasoning_content": text})),
         call,
+        cited,
     ]
+}
+
+/// The pages in the annotations or citations of these texts, in the order of the alphabet.
+fn pages<'a>(texts: impl IntoIterator<Item = &'a Value>) -> Vec<String> {
+    let lists = texts.into_iter().filter_map(Value::as_array).flatten();
+    let page = |entry: &Value| {
+        let entry = entry.get("url_citation").unwrap_or(entry);
+        entry["url"].as_str().map(str::to_owned)
+    };
+    let mut pages: Vec<String> = lists.filter_map(page).collect();
+    pages.sort();
+    pages
 }
 
 /// The texts in the events of one type.
@@ -111,6 +128,28 @@ fn told(body: &str, name: &str, text: impl Fn(&Value) -> Value) -> String {
             text(&data).as_str().map(str::to_owned)
         })
         .collect()
+}
+
+/// The pages that a client's stream cites. A response's last event has those of the events before.
+fn cited(body: &str) -> Vec<String> {
+    let events: Vec<Value> = body
+        .split_terminator("\n\n")
+        .map(|event| serde_json::from_str(event.split_once("data: ").unwrap().1).unwrap())
+        .collect();
+    let deltas = events.iter().map(|event| &event["delta"]["citation"]);
+    let added = events.iter().map(|event| &event["annotation"]);
+    let told: Value = deltas
+        .chain(added)
+        .filter(|page| page.is_object())
+        .cloned()
+        .collect();
+    let told = pages([&told]);
+    let last = &events.last().unwrap()["response"]["output"];
+    if let Some(items) = last.as_array() {
+        let whole = pages(items.iter().map(|item| &item["content"][0]["annotations"]));
+        assert_eq!(told, whole);
+    }
+    told
 }
 
 /// A stream of tool calls, cut into pieces, one call after the other or all at once.
@@ -287,6 +326,7 @@ proptest! {
             prop_assert_eq!(deltas_of_text, said);
             let count = |name: &str| outcome.body.matches(&format!("event: {name}\n")).count();
             prop_assert_eq!(count(added), count(done));
+            prop_assert_eq!(cited(&outcome.body), pages(deltas.iter().map(|delta| &delta["annotations"])));
         }
     }
 

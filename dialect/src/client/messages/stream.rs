@@ -206,6 +206,10 @@ impl Writer for EventWriter {
         write(&EventOut::ContentBlockDelta { index, delta }, sink);
     }
 
+    fn late_citation(&mut self, _: UrlCitation, _: &mut Sink<'_>) -> bool {
+        false
+    }
+
     fn stop(&mut self, sink: &mut Sink<'_>) {
         write(&EventOut::ContentBlockStop { index: self.index }, sink);
         self.index += 1;

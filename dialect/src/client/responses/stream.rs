@@ -20,6 +20,9 @@ use crate::{
     sink::Sink,
 };
 
+/// The event of a page that a text cites.
+const ANNOTATED: &str = "response.output_text.annotation.added";
+
 /// Writes the events of one response.
 #[derive(Debug)]
 pub(in super::super) struct EventWriter {
@@ -31,6 +34,32 @@ pub(in super::super) struct EventWriter {
     sequence: u64,
     output: Vec<Box<RawValue>>,
     open: Open,
+    /// The last text, which may still be cited for.
+    said: Option<Said>,
+}
+
+/// A text that is told.
+#[derive(Debug)]
+struct Said {
+    id: String,
+    /// Its place in the output.
+    at: usize,
+    /// A JSON string.
+    text: Box<RawValue>,
+    pages: Vec<PageOut>,
+}
+
+impl Said {
+    /// As it stands in the output.
+    fn item(&self) -> Option<Box<RawValue>> {
+        let item = ItemOut::Message {
+            id: &self.id,
+            status: "completed",
+            role: "assistant",
+            content: vec![PartOut::text(Text::Raw(&self.text), &self.pages)],
+        };
+        to_raw_value(&item).ok()
+    }
 }
 
 /// The open item.
@@ -77,6 +106,7 @@ impl EventWriter {
             sequence: 0,
             output: Vec::new(),
             open: Open::default(),
+            said: None,
         }
     }
 
@@ -261,11 +291,37 @@ impl Writer for EventWriter {
             let event = EventOut {
                 annotation_index: Some(place),
                 annotation: Some(&page),
-                ..self.event("response.output_text.annotation.added")
+                ..self.event(ANNOTATED)
             };
             self.sequence = write(event, self.sequence, sink);
             self.open.pages.push(page);
         }
+    }
+
+    /// The event that ended the item could not have it; the last one of all has.
+    fn late_citation(&mut self, citation: UrlCitation, sink: &mut Sink<'_>) -> bool {
+        let Some(said) = &mut self.said else {
+            return false;
+        };
+        let place = said.pages.len();
+        if place < MAX_KEPT {
+            let page = PageOut::from(citation);
+            let event = EventOut {
+                r#type: ANNOTATED,
+                item_id: Some(&said.id),
+                output_index: Some(said.at),
+                content_index: Some(0),
+                annotation_index: Some(place),
+                annotation: Some(&page),
+                ..EventOut::default()
+            };
+            self.sequence = write(event, self.sequence, sink);
+            said.pages.push(page);
+            if let (Some(item), Some(kept)) = (self.output.get_mut(said.at), said.item()) {
+                *item = kept;
+            }
+        }
+        true
     }
 
     fn stop(&mut self, sink: &mut Sink<'_>) {
@@ -293,6 +349,14 @@ impl Writer for EventWriter {
         let kept = to_raw_value(&item).ok();
         let event = self.item_event("response.output_item.done", item);
         self.sequence = write(event, self.sequence, sink);
+        if self.open.kind == Kind::Message {
+            self.said = whole.map(|text| Said {
+                id: self.open.id.clone(),
+                at: self.output.len(),
+                text,
+                pages: std::mem::take(&mut self.open.pages),
+            });
+        }
         self.output.extend(kept);
     }
 

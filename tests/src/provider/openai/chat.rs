@@ -245,7 +245,8 @@ impl Writer<'_> {
         let text = (!self.turn.words.is_empty()).then(|| self.turn.text());
         message.insert("content".into(), json!(text));
         message.insert("refusal".into(), Value::Null);
-        message.insert("annotations".into(), json!([]));
+        let annotations: Vec<Value> = self.annotations().collect();
+        message.insert("annotations".into(), json!(annotations));
         if let Some(thought) = self.turn.reasoning {
             message.insert("reasoning_content".into(), json!(thought));
         }
@@ -285,8 +286,25 @@ impl Writer<'_> {
         body
     }
 
+    /// The pages that the text is from, and which characters.
+    fn annotations(&self) -> impl Iterator<Item = Value> {
+        self.turn.citations.iter().map(|citation| {
+            let (before, cited) = self.turn.cited(citation);
+            let start = before.chars().count();
+            let end = start + cited.chars().count();
+            json!({"type": "url_citation", "url_citation": {
+                "start_index": start, "end_index": end, "title": citation.title, "url": citation.url,
+            }})
+        })
+    }
+
+    /// The first page is told before the text, as OpenRouter's search does; the others at the end.
     fn events(&self) -> Vec<Event> {
         let mut deltas = vec![json!({"role": "assistant", "content": "", "refusal": null})];
+        let mut annotations: Vec<Value> = self.annotations().collect();
+        if !annotations.is_empty() {
+            deltas[0]["annotations"] = json!([annotations.remove(0)]);
+        }
         if let Some(thought) = self.turn.reasoning {
             deltas.push(json!({"reasoning_content": thought}));
         }
@@ -301,6 +319,9 @@ impl Writer<'_> {
                     "index": index, "function": {"arguments": part},
                 }]}));
             }
+        }
+        if !annotations.is_empty() {
+            deltas.push(json!({"annotations": annotations}));
         }
         let mut events = Vec::new();
         for choice in 0..self.wanted.choices {

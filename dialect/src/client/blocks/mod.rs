@@ -4,9 +4,15 @@
 //! Responses tell one after the other. So a call stays open until its arguments are a whole object;
 //! what comes in between waits.
 
+mod calls;
+mod pages;
+mod queue;
+mod scan;
+mod writer;
+
 use dragoman_proto::ApiError;
 
-use super::{ClientStream, scan::ObjectScan};
+use super::ClientStream;
 use crate::{
     failure::Failure,
     hub::{self, Chunk, Delta, ThinkingBlocks, ThinkingIn, ToolCallDelta, ToolCalls, UrlCitation},
@@ -14,81 +20,24 @@ use crate::{
     request::ResponseContext,
     sink::Sink,
 };
-
-/// The most that waits for an open call to end.
-const MAX_WAITING: usize = 8 * 1024 * 1024;
-/// The most calls of one answer.
-const MAX_CALLS: usize = 1024;
-
-/// Why an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Finish {
-    /// It was whole.
-    Stop,
-    /// The output limit was reached.
-    Length,
-    /// Tools are called.
-    Calls,
-    /// The content was refused.
-    Filter,
-}
-
-impl Finish {
-    /// The meaning of a `finish_reason`, of an answer with or without `calls`: imitators say `stop`
-    /// with calls as well.
-    pub(super) fn read(reason: &str, calls: bool) -> Self {
-        match reason {
-            "length" => Self::Length,
-            "content_filter" => Self::Filter,
-            _ if calls => Self::Calls,
-            _ => Self::Stop,
-        }
-    }
-}
-
-/// The beginning of a block.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Start<'a> {
-    Text,
-    Thinking,
-    /// Thinking that only its provider can read; it has no more than this.
-    Redacted(Text<'a>),
-    Call {
-        id: &'a str,
-        name: &'a str,
-    },
-}
-
-/// Writes a client's events. Calls come in order: `begin` once, then for each block `start`, any
-/// number of `delta`, `stop`; then `end`.
-pub(super) trait Writer: std::fmt::Debug {
-    fn begin(&mut self, sink: &mut Sink<'_>);
-    fn start(&mut self, block: Start<'_>, sink: &mut Sink<'_>);
-    fn delta(&mut self, text: Text<'_>, sink: &mut Sink<'_>);
-    /// The signature of the thinking that is open.
-    fn signature(&mut self, signature: Text<'_>, sink: &mut Sink<'_>);
-    /// A page that the text that is open cites.
-    fn citation(&mut self, citation: UrlCitation, sink: &mut Sink<'_>);
-    fn stop(&mut self, sink: &mut Sink<'_>);
-    fn end(&mut self, finish: Finish, sink: &mut Sink<'_>);
-    /// See [`ClientStream::failed`].
-    fn failed(&mut self, error: &ApiError, out: &mut Vec<u8>) -> bool;
-}
+use calls::Calls;
+use pages::Pages;
+use queue::Queue;
+pub(super) use writer::{Finish, Start, Writer};
 
 /// The state of a client's stream.
 #[derive(Debug)]
 pub(super) struct Blocks<W> {
     provider: String,
-    request_id: String,
     writer: W,
     begun: bool,
     ended: bool,
     open: Option<Kind>,
     /// Thinking that has its signature is whole.
     sealed: bool,
-    calls: Vec<Call>,
-    waiting: Vec<Waiting>,
-    waiting_bytes: usize,
+    calls: Calls,
+    queue: Queue,
+    pages: Pages,
     finish: Option<String>,
     fault: Option<Failure>,
 }
@@ -102,38 +51,18 @@ enum Kind {
     Call(usize),
 }
 
-#[derive(Debug)]
-struct Call {
-    index: u64,
-    id: String,
-    name: String,
-    has_arguments: bool,
-    scan: ObjectScan,
-    /// It has been told; what still comes for it is nothing, or not of the object.
-    told: bool,
-}
-
-/// A piece that comes after the open call.
-#[derive(Debug)]
-struct Waiting {
-    kind: Kind,
-    /// The inside of a JSON string.
-    text: String,
-}
-
 impl<W: Writer> Blocks<W> {
     pub(super) fn new(context: &ResponseContext, writer: W) -> Self {
         Self {
             provider: context.provider.clone(),
-            request_id: context.request_id.clone(),
             writer,
             begun: false,
             ended: false,
             open: None,
             sealed: false,
-            calls: Vec::new(),
-            waiting: Vec::new(),
-            waiting_bytes: 0,
+            calls: Calls::new(&context.request_id),
+            queue: Queue::default(),
+            pages: Pages::default(),
             finish: None,
             fault: None,
         }
@@ -159,11 +88,8 @@ impl<W: Writer> Blocks<W> {
                 self.add(Kind::Text, text, sink);
             }
         }
-        for citation in hub::citations::annotations(delta.rest.get("annotations")) {
-            // Providers cite while they say what they cite for, or right after.
-            if self.open == Some(Kind::Text) {
-                self.writer.citation(citation, sink);
-            }
+        for page in hub::citations::annotations(delta.rest.get("annotations")) {
+            self.cite(page, sink);
         }
         match &delta.tool_calls {
             None => {}
@@ -203,7 +129,7 @@ impl<W: Writer> Blocks<W> {
     }
 
     fn call(&mut self, delta: &ToolCallDelta<'_>, sink: &mut Sink<'_>) {
-        let Some(at) = self.place(delta) else {
+        let Some(at) = self.calls.place(delta) else {
             return self.fail("the stream has too many tool calls");
         };
         let object;
@@ -218,38 +144,25 @@ impl<W: Writer> Blocks<W> {
         self.add(Kind::Call(at), arguments.unwrap_or(Text::Plain("")), sink);
     }
 
-    /// The call that a piece belongs to: a known one or, while there is room, a new one.
-    fn place(&mut self, delta: &ToolCallDelta<'_>) -> Option<usize> {
-        let id = delta.id.as_ref().and_then(Text::identifier);
-        let name = delta.function.name.as_ref().and_then(Text::identifier);
-        let known = self
-            .calls
-            .iter()
-            .rposition(|call| call.index == delta.index);
-        if let Some((at, call)) = known.and_then(|at| Some((at, self.calls.get_mut(at)?))) {
-            // Imitators number every call 0: another name after whole arguments is another call.
-            let other = name.is_some() && call.scan.is_whole() && id.as_ref() != Some(&call.id);
-            if !other {
-                if call.name.is_empty() {
-                    call.name = name.unwrap_or_default();
-                }
-                return Some(at);
-            }
+    /// Tells of a page with the text that cites it, which is the open one, the last one, or the next.
+    fn cite(&mut self, page: UrlCitation, sink: &mut Sink<'_>) {
+        if self.open == Some(Kind::Text) {
+            return self.writer.citation(self.pages.within(page), sink);
         }
-        if self.calls.len() >= MAX_CALLS {
-            return None;
+        let late = self.pages.is_said(&page) && {
+            let page = self.pages.within(page.clone());
+            self.writer.late_citation(page, sink)
+        };
+        if !late {
+            self.pages.wait(page);
         }
-        let at = self.calls.len();
-        let id = id.unwrap_or_else(|| format!("call_{}_{at}", self.request_id));
-        self.calls.push(Call {
-            index: delta.index,
-            id,
-            name: name.unwrap_or_default(),
-            has_arguments: false,
-            scan: ObjectScan::default(),
-            told: false,
-        });
-        Some(at)
+    }
+
+    /// Tells of the pages that waited for the text that is open.
+    fn cite_waiting(&mut self, sink: &mut Sink<'_>) {
+        for page in self.pages.take() {
+            self.writer.citation(self.pages.within(page), sink);
+        }
     }
 
     /// Adds to the block of `kind`, now or when its turn comes.
@@ -260,44 +173,24 @@ impl<W: Writer> Blocks<W> {
         let same = self.open == Some(kind) && !(self.sealed && kind == Kind::Thinking);
         if same && kind != Kind::Redacted {
             self.write(kind, text, sink);
-        } else if self.waiting.is_empty() && self.is_free() && self.is_ready(kind) {
+        } else if self.queue.is_empty() && self.is_free() && self.is_ready(kind) {
             self.switch_with(kind, text, sink);
         } else {
-            self.wait(kind, text);
+            self.queue.push(kind, text);
+            if self.queue.is_over_full() {
+                self.fail("a tool call of the stream does not end");
+            }
         }
         self.drain(false, sink);
     }
 
-    fn wait(&mut self, kind: Kind, text: Text<'_>) {
-        let position = match kind {
-            Kind::Call(_) => self.waiting.iter().position(|piece| piece.kind == kind),
-            _ => self
-                .waiting
-                .last()
-                .is_some_and(|piece| piece.kind == kind)
-                .then(|| self.waiting.len().saturating_sub(1)),
-        };
-        let text = escaped(text);
-        self.waiting_bytes = self.waiting_bytes.saturating_add(text.len());
-        match position.and_then(|at| self.waiting.get_mut(at)) {
-            Some(piece) => piece.text.push_str(&text),
-            None => self.waiting.push(Waiting { kind, text }),
-        }
-        if self.waiting_bytes > MAX_WAITING {
-            self.fail("a tool call of the stream does not end");
-        }
-    }
-
     /// Tells what waited, as far as its turn has come, or all of it at the end.
     fn drain(&mut self, all: bool, sink: &mut Sink<'_>) {
-        while let Some(first) = self.waiting.first()
-            && (all || self.is_free() && self.is_ready(first.kind))
+        while let Some(kind) = self.queue.next()
+            && (all || self.is_free() && self.is_ready(kind))
         {
-            let piece = self.waiting.remove(0);
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(piece.text.len());
-            let quoted = format!("\"{}\"", piece.text);
-            if let Ok(raw) = serde_json::from_str(&quoted) {
-                self.switch_with(piece.kind, Text::Raw(raw), sink);
+            if let Some((kind, text)) = self.queue.pop() {
+                self.switch_with(kind, Text::Raw(&text), sink);
             }
         }
     }
@@ -305,7 +198,7 @@ impl<W: Writer> Blocks<W> {
     /// Whether the open block may end here.
     fn is_free(&self) -> bool {
         match self.open {
-            Some(Kind::Call(at)) => self.calls.get(at).is_none_or(|call| call.scan.is_whole()),
+            Some(Kind::Call(at)) => self.calls.get(at).is_none_or(calls::Call::is_whole),
             _ => true,
         }
     }
@@ -345,6 +238,9 @@ impl<W: Writer> Blocks<W> {
         };
         self.open = Some(kind);
         self.sealed = false;
+        if kind == Kind::Text {
+            self.pages.begin();
+        }
         self.writer.start(start, sink);
     }
 
@@ -352,17 +248,19 @@ impl<W: Writer> Blocks<W> {
         if text.is_empty() {
             return;
         }
-        if let Kind::Call(at) = kind
-            && let Some(call) = self.calls.get_mut(at)
-        {
-            call.has_arguments = true;
-            match text {
-                Text::Raw(raw) => call.scan.feed(&json::string(raw).unwrap_or_default()),
-                Text::Plain(text) => call.scan.feed(text),
-                Text::Number(_) => {}
+        match kind {
+            Kind::Text => self.pages.said(text),
+            Kind::Call(at) => {
+                if let Some(call) = self.calls.get_mut(at) {
+                    call.feed(text);
+                }
             }
+            Kind::Thinking | Kind::Redacted => {}
         }
         self.writer.delta(text, sink);
+        if kind == Kind::Text {
+            self.cite_waiting(sink);
+        }
     }
 
     /// Ends the open block. A call without arguments has the empty object.
@@ -370,11 +268,9 @@ impl<W: Writer> Blocks<W> {
         let Some(kind) = self.open.take() else { return };
         if let Kind::Call(at) = kind
             && let Some(call) = self.calls.get_mut(at)
+            && !call.end()
         {
-            if !std::mem::replace(&mut call.has_arguments, true) {
-                self.writer.delta(Text::Plain("{}"), sink);
-            }
-            call.told = true;
+            self.writer.delta(Text::Plain("{}"), sink);
         }
         self.writer.stop(sink);
     }
@@ -414,6 +310,11 @@ impl<W: Writer> ClientStream for Blocks<W> {
         }
         self.begin(sink);
         self.drain(true, sink);
+        if self.pages.is_waiting() {
+            // No text is to come: one without words has them.
+            self.switch(Kind::Text, sink);
+            self.cite_waiting(sink);
+        }
         self.close(sink);
         let reason = self.finish.take().unwrap_or_default();
         let finish = Finish::read(&reason, !self.calls.is_empty());
@@ -433,17 +334,6 @@ impl<W: Writer> ClientStream for Blocks<W> {
 /// Whether it is a JSON string with something in it; imitators write null, too.
 fn is_text(text: &Text<'_>) -> bool {
     !text.is_empty()
-}
-
-/// The text as the inside of a JSON string.
-fn escaped(text: Text<'_>) -> String {
-    match text {
-        Text::Raw(raw) => json::inner(raw).to_owned(),
-        Text::Plain(text) => serde_json::value::to_raw_value(text)
-            .map(|raw| json::inner(&raw).to_owned())
-            .unwrap_or_default(),
-        Text::Number(_) => String::new(),
-    }
 }
 
 fn read_thinking<'a>(blocks: &ThinkingBlocks<'a>) -> Vec<ThinkingIn<'a>> {
