@@ -35,7 +35,7 @@ pub struct Facts {
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// What it asks for that not every provider has, such as `seed` or `temperature>1`: names in the
-    /// dialects' table of demands. Empty where the client lets such parameters be dropped.
+    /// dialects' table of demands.
     #[serde(rename = "d", default, skip_serializing_if = "Vec::is_empty")]
     pub demands: Vec<String>,
     /// The path as received.
@@ -85,9 +85,9 @@ pub struct Overrides {
     /// Milliseconds for an attempt, in place of the configured timeout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// Nothing may be dropped of this request, whatever the configuration says.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub keep_params: bool,
+    /// Whether parameters that a provider lacks are dropped, in place of what is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop_params: Option<bool>,
     /// Tags for the ledger.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,

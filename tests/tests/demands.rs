@@ -36,7 +36,9 @@ async fn fixture() -> &'static Fixture {
                 .fallback("any/*", &["second"])
                 .anthropic("flaky", &provider, "claude-x")
                 .fallback("flaky", &["broken", "second", "first"])
-                .openai("broken", &provider, "x!error-503");
+                .openai("broken", &provider, "x!error-503")
+                .ollama("local", &provider, "llama-x")
+                .fallback("local", &["second"]);
             let stack = Setup::new(&config).start().await?;
             Ok(Fixture { stack, provider })
         })
@@ -215,6 +217,24 @@ fn a_failure_moves_on_among_those_that_can_express_the_request() {
             .await;
         assert_eq!(reply.said(), format!("You said: {text}"));
         assert_eq!(paths, [OPENAI, OPENAI]);
+    });
+}
+
+#[test]
+fn what_stands_in_messages_decides_too() {
+    run(async {
+        let fixture = fixture().await;
+        let picture = json!({"type": "image_url", "image_url": {"url": "https://x.test/x.png"}});
+        let sound =
+            json!({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}});
+        for (model, part) in [("local", picture), ("first", sound)] {
+            let text = format!("look and listen, {model}.");
+            let content = json!([{"type": "text", "text": text}, part]);
+            let body = json!({"model": model, "messages": [{"role": "user", "content": content}]});
+            let (paths, reply) = fixture.asked(&text, body).await;
+            reply.ok();
+            assert_eq!(paths, [OPENAI], "{model}");
+        }
     });
 }
 

@@ -54,6 +54,24 @@ pub(crate) enum Asks {
     Tokens,
     /// Sizes of pictures that not everybody draws.
     OddSize,
+    /// Values in which this stands, however deep.
+    Within(Part),
+}
+
+/// What stands deep in a request and is not for every provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Sound,
+    /// A picture that is not here but at an address.
+    PictureElsewhere,
+    File,
+    /// OpenAI's tools whose input is any text.
+    CustomTool,
+    SearchTool,
+    /// Google's own tools, which have no type.
+    GoogleTool,
+    /// All other tools that a provider has itself.
+    OtherTool,
 }
 
 /// The demands that requests for `operation` can make. What an endpoint has of its own stands for what

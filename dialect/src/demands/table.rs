@@ -2,7 +2,7 @@
 
 use dragoman_proto::Operation;
 
-use super::{Asks, Demand};
+use super::{Asks, Demand, Part};
 
 /// A member that no dialect knows.
 pub(super) const NOBODY_S: &str = "dragoman_sample";
@@ -35,7 +35,7 @@ const OTHERS: Demand = Demand {
 };
 
 /// Of chat requests, and of all that can become one.
-static CHAT: [Demand; 30] = [
+static CHAT: [Demand; 37] = [
     member("n", Asks::Beside(1.0), "2"),
     member("logprobs", Asks::Unless(false), "true"),
     member("top_logprobs", Asks::Beside(0.0), "2"),
@@ -100,6 +100,51 @@ static CHAT: [Demand; 30] = [
         r#""standard_only""#,
     ),
     demand("service_tier", TIER, Asks::OtherWord(&TIERS), r#""scale""#),
+    demand(
+        "sound",
+        "messages",
+        Asks::Within(Part::Sound),
+        r#"[{"role":"user","content":[
+        {"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}}]}]"#,
+    ),
+    demand(
+        "picture_elsewhere",
+        "messages",
+        Asks::Within(Part::PictureElsewhere),
+        r#"[{"role":"user","content":[
+        {"type":"image_url","image_url":{"url":"https://x.test/x.png"}}]}]"#,
+    ),
+    demand(
+        "file",
+        "messages",
+        Asks::Within(Part::File),
+        r#"[{"role":"user","content":[{"type":"file","file":
+        {"filename":"x.pdf","file_data":"data:application/pdf;base64,JVBERi0="}}]}]"#,
+    ),
+    demand(
+        "custom_tool",
+        "tools",
+        Asks::Within(Part::CustomTool),
+        r#"[{"type":"custom","custom":{"name":"x"}}]"#,
+    ),
+    demand(
+        "search_tool",
+        "tools",
+        Asks::Within(Part::SearchTool),
+        r#"[{"type":"web_search_20250305","name":"web_search"}]"#,
+    ),
+    demand(
+        "google_tool",
+        "tools",
+        Asks::Within(Part::GoogleTool),
+        r#"[{"googleSearch":{}}]"#,
+    ),
+    demand(
+        "other_tool",
+        "tools",
+        Asks::Within(Part::OtherTool),
+        r#"[{"type":"x","name":"x"}]"#,
+    ),
     OTHERS,
 ];
 
@@ -124,7 +169,26 @@ static COMPLETIONS: [Demand; 6] = [
 ];
 
 /// Of Messages, beside those of chat.
-static MESSAGES: [Demand; 2] = [
+static MESSAGES: [Demand; 5] = [
+    demand(
+        "picture_elsewhere",
+        "messages",
+        Asks::Within(Part::PictureElsewhere),
+        r#"[{"role":"user","content":[
+        {"type":"image","source":{"type":"url","url":"https://x.test/x.png"}}]}]"#,
+    ),
+    demand(
+        "search_tool",
+        "tools",
+        Asks::Within(Part::SearchTool),
+        r#"[{"type":"web_search_20250305","name":"web_search"}]"#,
+    ),
+    demand(
+        "other_tool",
+        "tools",
+        Asks::Within(Part::OtherTool),
+        r#"[{"type":"code_execution_20250825","name":"code_execution"}]"#,
+    ),
     member("container", Asks::Always, r#""c""#),
     member(
         "mcp_servers",
@@ -134,7 +198,46 @@ static MESSAGES: [Demand; 2] = [
 ];
 
 /// Of Responses, beside those of chat.
-static RESPONSES: [Demand; 4] = [
+static RESPONSES: [Demand; 10] = [
+    demand(
+        "sound",
+        "input",
+        Asks::Within(Part::Sound),
+        r#"[{"role":"user","content":[
+        {"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}}]}]"#,
+    ),
+    demand(
+        "picture_elsewhere",
+        "input",
+        Asks::Within(Part::PictureElsewhere),
+        r#"[{"role":"user","content":[
+        {"type":"input_image","image_url":"https://x.test/x.png"}]}]"#,
+    ),
+    demand(
+        "file",
+        "input",
+        Asks::Within(Part::File),
+        r#"[{"role":"user","content":[{"type":"input_file","filename":"x.pdf",
+        "file_data":"data:application/pdf;base64,JVBERi0="}]}]"#,
+    ),
+    demand(
+        "custom_tool",
+        "tools",
+        Asks::Within(Part::CustomTool),
+        r#"[{"type":"custom","name":"x"}]"#,
+    ),
+    demand(
+        "search_tool",
+        "tools",
+        Asks::Within(Part::SearchTool),
+        r#"[{"type":"web_search"}]"#,
+    ),
+    demand(
+        "other_tool",
+        "tools",
+        Asks::Within(Part::OtherTool),
+        r#"[{"type":"code_interpreter","container":{"type":"auto"}}]"#,
+    ),
     member("max_tool_calls", Asks::Always, "2"),
     member("previous_response_id", Asks::Always, r#""r""#),
     member("conversation", Asks::Always, r#""c""#),

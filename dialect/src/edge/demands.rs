@@ -5,7 +5,10 @@ use dragoman_proto::Operation;
 use serde::de::DeserializeSeed;
 use serde_json::value::RawValue;
 
-use super::tally::{Measure, Shape, Tally};
+use super::{
+    seen::Seen,
+    tally::{Measure, Shape, Tally},
+};
 use crate::{
     demands::{self, Asks, Demand},
     gemini,
@@ -59,16 +62,22 @@ impl Demands {
         }
     }
 
-    /// Whether the client forbids to drop anything.
-    pub(super) fn must_be_kept(&self) -> bool {
-        self.drop == Some(false)
+    /// Takes note of what stands deeper in the request.
+    pub(super) fn note_within(&mut self, operation: Operation, seen: Seen) {
+        for demand in demands::of(operation) {
+            if matches!(demand.asks, Asks::Within(part) if seen.has(part)) {
+                self.push(demand);
+            }
+        }
     }
 
-    /// Their names. None where the client lets everything go.
+    /// Whether the client lets go of what a provider lacks, if it says so.
+    pub(super) fn drop_params(&self) -> Option<bool> {
+        self.drop
+    }
+
+    /// Their names.
     pub(super) fn into_names(self) -> Vec<String> {
-        if self.drop == Some(true) {
-            return Vec::new();
-        }
         let settled = |member: &str| self.settled.iter().any(|settled| settled == member);
         let open = self.found.iter();
         let open = open.filter(|demand| !demand.member.is_some_and(settled));
@@ -112,6 +121,7 @@ impl Asks {
                     ..
                 }
             ),
+            Self::Within(_) => false,
             Self::OddSize => !word(shape).is_some_and(gemini::draws),
         }
     }

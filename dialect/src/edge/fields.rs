@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::{
     demands::Demands,
     invalid_json,
+    kinds::{kind, required},
     media::Medium,
     tally::{MAX_NAME, MAX_TEXTS, Measure, Shape, Tally},
     tools::is_a_usual_tier,
@@ -20,123 +21,6 @@ use crate::json::{Name, Object};
 
 /// More choices than any provider makes.
 const MAX_CHOICES: i64 = 128;
-
-/// What a member must be, where it is there and not null.
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Text,
-    Bool,
-    Number,
-    Whole,
-    /// At least 1.
-    Count,
-    TextOrTexts,
-    TextOrObjects,
-    Texts,
-    Objects,
-    Object,
-    /// A text, or a list that is not empty.
-    Input,
-    Messages,
-    List,
-}
-
-/// The type of the members that we know.
-fn kind(operation: Operation, name: &str) -> Option<Kind> {
-    Some(match name {
-        "model" | "user" | "reasoning_effort" | "previous_response_id" => Kind::Text,
-        // Of pictures it is a word.
-        "background" if operation == Operation::Responses => Kind::Bool,
-        "stream" | "parallel_tool_calls" | "disable_fallbacks" | "drop_params" | "store" => {
-            Kind::Bool
-        }
-        "temperature" | "top_p" | "presence_penalty" | "frequency_penalty" | "timeout" => {
-            Kind::Number
-        }
-        "seed" | "num_retries" => Kind::Whole,
-        "n" | "max_tokens" | "max_completion_tokens" | "max_output_tokens" => Kind::Count,
-        "messages" if required(operation).contains(&"messages") => Kind::Messages,
-        "stop" => Kind::TextOrTexts,
-        "system" | "stop_sequences" | "thinking" | "tool_choice" | "top_k"
-            if matches!(operation, Operation::Messages | Operation::CountTokens) =>
-        {
-            match name {
-                "system" => Kind::TextOrObjects,
-                "stop_sequences" => Kind::Texts,
-                "top_k" => Kind::Whole,
-                _ => Kind::Object,
-            }
-        }
-        "instructions" | "text" | "reasoning" if operation == Operation::Responses => match name {
-            "instructions" => Kind::Text,
-            _ => Kind::Object,
-        },
-        "metadata" => Kind::Object,
-        "tools" => Kind::Objects,
-        "response_format" if operation == Operation::ChatCompletions => Kind::Object,
-        "stream_options" => Kind::Object,
-        "input" if operation == Operation::AudioSpeech => Kind::Text,
-        "prompt" if operation == Operation::Responses => Kind::Object,
-        "input" | "prompt" => Kind::Input,
-        "query" if operation == Operation::Rerank => Kind::Text,
-        "documents" if operation == Operation::Rerank => Kind::List,
-        _ => return None,
-    })
-}
-
-/// Members without which an endpoint has nothing to do.
-const fn required(operation: Operation) -> &'static [&'static str] {
-    match operation {
-        Operation::ChatCompletions | Operation::Messages | Operation::CountTokens => &["messages"],
-        Operation::Completions | Operation::ImagesGenerations => &["prompt"],
-        Operation::Embeddings | Operation::Moderations | Operation::AudioSpeech => &["input"],
-        Operation::Rerank => &["query", "documents"],
-        Operation::Responses
-        | Operation::ImagesEdits
-        | Operation::ImagesVariations
-        | Operation::AudioTranscriptions
-        | Operation::AudioTranslations => &[],
-    }
-}
-
-impl Kind {
-    fn accepts(self, shape: &Shape<'_>) -> bool {
-        match (self, shape) {
-            (
-                Self::Text | Self::TextOrTexts | Self::TextOrObjects | Self::Input,
-                Shape::Text(_) | Shape::LongText,
-            )
-            | (Self::Bool, Shape::Bool(_))
-            | (Self::Number, Shape::Number(_) | Shape::Whole(_))
-            | (Self::Whole, Shape::Whole(_))
-            | (Self::Object, Shape::Object { .. })
-            | (Self::List, Shape::List { .. }) => true,
-            (Self::Count, Shape::Whole(n)) => *n > 0,
-            (Self::TextOrTexts | Self::Texts, Shape::List { of_strings, .. }) => *of_strings,
-            (Self::Objects | Self::TextOrObjects, Shape::List { of_objects, .. }) => *of_objects,
-            (Self::Input | Self::Messages, Shape::List { length, .. }) => *length > 0,
-            _ => false,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Text => "a string",
-            Self::Bool => "a boolean",
-            Self::Number => "a number",
-            Self::Whole => "an integer",
-            Self::Count => "an integer of at least 1",
-            Self::TextOrTexts => "a string or an array of strings",
-            Self::TextOrObjects => "a string or an array of objects",
-            Self::Texts => "an array of strings",
-            Self::Objects => "an array of objects",
-            Self::Object => "an object",
-            Self::Input => "a string or an array that is not empty",
-            Self::Messages => "an array of at least one message",
-            Self::List => "an array",
-        }
-    }
-}
 
 pub(super) fn inspect(operation: Operation, path: &str, body: &[u8]) -> Result<Facts, ApiError> {
     let mut inspector = Inspector {
@@ -179,15 +63,7 @@ pub(super) fn inspect(operation: Operation, path: &str, body: &[u8]) -> Result<F
             );
         }
     }
-    let mut facts = inspector.facts;
-    facts.prompt_tokens = inspector.tally.estimate();
-    facts.prompt_bound = inspector.tally.bound();
-    facts.extent = inspector.tally.into_extent();
-    facts.overrides.keep_params = inspector.demands.must_be_kept();
-    facts.demands = inspector.demands.into_names();
-    facts.choices = facts.choices.max(inspector.best_of);
-    facts.choices = facts.choices.saturating_mul(inspector.prompts);
-    Ok(facts)
+    Ok(inspector.into_facts())
 }
 
 struct Inspector {
@@ -206,6 +82,19 @@ struct Inspector {
 }
 
 impl Inspector {
+    fn into_facts(mut self) -> Facts {
+        self.demands.note_within(self.operation, *self.tally.seen());
+        let mut facts = self.facts;
+        facts.prompt_tokens = self.tally.estimate();
+        facts.prompt_bound = self.tally.bound();
+        facts.extent = self.tally.into_extent();
+        facts.choices = facts.choices.max(self.best_of);
+        facts.choices = facts.choices.saturating_mul(self.prompts);
+        facts.overrides.drop_params = self.demands.drop_params();
+        facts.demands = self.demands.into_names();
+        facts
+    }
+
     fn fault<T, E: serde::de::Error>(&mut self, error: ApiError) -> Result<T, E> {
         self.fault = Some(error);
         Err(E::custom("invalid request"))
@@ -218,6 +107,7 @@ impl Inspector {
         let mut texts = Vec::new();
         // What is for the gateway is no part of the prompt.
         let mut aside = Tally::default();
+        self.tally.seen().in_conversation = matches!(name, "messages" | "input");
         let shape = match name {
             "metadata" if self.operation.client_dialect() == ClientDialect::Anthropic => {
                 let raw: &'de RawValue = map.next_value()?;

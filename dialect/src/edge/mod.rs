@@ -4,7 +4,9 @@
 mod demands;
 mod fields;
 mod form;
+mod kinds;
 mod media;
+mod seen;
 mod tally;
 mod tools;
 

@@ -11,6 +11,7 @@ use dragoman_proto::Extent;
 
 use super::{
     media::{self, Medium},
+    seen::Seen,
     tools::ToolSeen,
 };
 use crate::meter;
@@ -51,6 +52,8 @@ pub(super) struct Tally {
     has_tools: bool,
     /// What is no text.
     extent: Extent,
+    /// What not every provider takes.
+    seen: Seen,
 }
 
 impl Tally {
@@ -105,6 +108,11 @@ impl Tally {
     /// What was counted and is no text.
     pub(super) fn into_extent(self) -> Extent {
         self.extent
+    }
+
+    /// What not every provider takes.
+    pub(super) const fn seen(&mut self) -> &mut Seen {
+        &mut self.seen
     }
 
     pub(super) fn messages(&mut self, number: usize) {
@@ -211,7 +219,10 @@ impl<'t> Measure<'t> {
         let medium = match self.place {
             Place::Text | Place::Source | Place::Tool => return self.tally.text(text.len()),
             Place::Remote => Medium::Elsewhere,
-            Place::Image => media::at_image_url(text),
+            Place::Image => {
+                self.tally.seen.picture(text);
+                media::at_image_url(text)
+            }
             Place::Audio => media::sound(text),
             Place::Document => media::of_file(text),
         };
@@ -340,6 +351,7 @@ impl<'de> Visitor<'de> for Measure<'_> {
         while let Some(crate::json::Name(name)) = map.next_key()? {
             tally.structure += name.len() as u64 + MEMBER_BOUND;
             is_empty = false;
+            tally.seen.member(&name);
             let shape = map.next_value_seed(Measure {
                 tally: &mut *tally,
                 place: place.within(&name),
@@ -360,10 +372,11 @@ impl<'de> Visitor<'de> for Measure<'_> {
         if is_document && is_remote {
             tally.medium(Medium::Elsewhere);
         }
-        if place == Place::Tool
-            && let Some(name) = tool.of_the_provider()
-        {
-            tally.unbounded(format!("tools.{name}"));
+        if place == Place::Tool {
+            tally.seen.tool(&tool);
+            if let Some(name) = tool.of_the_provider() {
+                tally.unbounded(format!("tools.{name}"));
+            }
         }
         Ok(Shape::Object {
             has_role,

@@ -1,6 +1,7 @@
 //! Tools that the provider runs itself: what they read and what they cost, no request tells.
 
 use super::tally::Shape;
+use crate::demands::Part;
 
 /// A tool, member by member.
 #[derive(Debug, Default)]
@@ -21,6 +22,17 @@ impl ToolSeen {
             ("type", Shape::LongText) => self.kind = Some("unknown".to_owned()),
             ("name" | "function" | "toolSpec", _) => self.declared = true,
             _ => {}
+        }
+    }
+
+    /// What it is to providers, when it is no function.
+    pub(super) fn part(&self) -> Option<Part> {
+        match self.kind.as_deref() {
+            Some("function") => None,
+            Some("custom") => Some(Part::CustomTool),
+            Some(kind) if kind.starts_with("web_search") => Some(Part::SearchTool),
+            Some(_) => Some(Part::OtherTool),
+            None => (!self.declared).then_some(Part::GoogleTool),
         }
     }
 

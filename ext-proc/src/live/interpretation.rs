@@ -11,9 +11,9 @@ use dragoman_proto::{Facts, Operation, UpstreamConfig};
 pub struct Interpretation {
     /// The filter's configuration.
     pub config: UpstreamConfig,
-    /// By endpoint: the demands that it cannot meet. Its dialect is asked when the first request makes
-    /// some.
-    lacking: [OnceLock<Vec<&'static str>>; Operation::ALL.len()],
+    /// By endpoint, and by whether parameters are dropped: the demands that it cannot meet. Its dialect
+    /// is asked when the first request makes some.
+    lacking: [[OnceLock<Vec<&'static str>>; 2]; Operation::ALL.len()],
 }
 
 impl Interpretation {
@@ -43,28 +43,30 @@ impl Interpretation {
         if facts.demands.is_empty() {
             return true;
         }
-        let operation = facts.operation;
-        let is_another = captured.is_some() && self.config.model.contains('*');
-        if is_another || facts.overrides.keep_params && self.config.drop_params {
-            let config = self.config_for(facts, captured);
-            let mut names = facts.demands.iter();
-            return !names.any(|name| demands::lacks(&config, operation, name));
-        }
-        let Some(lacking) = self.lacking.get(operation as usize) else {
-            return true;
+        let (operation, config) = (facts.operation, &self.config);
+        let drop_params = facts.overrides.drop_params.unwrap_or(config.drop_params);
+        let known = match captured.filter(|_| config.model.contains('*')) {
+            None => self.lacking.get(operation as usize),
+            Some(_) => None,
         };
-        let lacking = lacking.get_or_init(|| demands::lacking(&self.config, operation));
+        let known = known.and_then(|known| known.get(usize::from(drop_params)));
+        let of_this_request = || self.config_for(drop_params, captured);
         let mut names = facts.demands.iter();
+        let Some(known) = known else {
+            let config = of_this_request();
+            return !names.any(|name| demands::lacks(&config, operation, name));
+        };
+        let lacking = known.get_or_init(|| demands::lacking(&of_this_request(), operation));
         !names.any(|name| lacking.contains(&name.as_str()))
     }
 
     /// The configuration as it is for one request.
-    fn config_for(&self, facts: &Facts, captured: Option<&str>) -> UpstreamConfig {
-        let mut config = self.config.clone();
-        config.drop_params &= !facts.overrides.keep_params;
-        if let Some(captured) = captured {
-            config.model = config.model.replacen('*', captured, 1);
+    fn config_for(&self, drop_params: bool, captured: Option<&str>) -> UpstreamConfig {
+        let model = &self.config.model;
+        UpstreamConfig {
+            drop_params,
+            model: captured.map_or_else(|| model.clone(), |c| model.replacen('*', c, 1)),
+            ..self.config.clone()
         }
-        config
     }
 }

@@ -142,6 +142,28 @@ async fn the_plan_has_the_retries_and_then_the_fallback() {
 }
 
 #[tokio::test]
+async fn the_plan_leaves_out_who_cannot_express_the_request() {
+    let with = |demands: &[&str], drop_params| {
+        let demands = demands.iter().map(ToString::to_string).collect();
+        let overrides = Overrides {
+            drop_params,
+            ..Overrides::default()
+        };
+        Facts {
+            demands,
+            overrides,
+            ..facts(Some("smart"))
+        }
+    };
+    let fallbacks = async |facts| admitted(&facts).await.admission.fallbacks;
+    assert_eq!(fallbacks(with(&["seed"], None)).await, [1]);
+    assert_eq!(fallbacks(with(&["temperature"], None)).await, [0, 0, 1]);
+    assert_eq!(fallbacks(with(&["seed"], Some(true))).await, [0, 0, 1]);
+    assert_eq!(fallbacks(with(&["sound"], Some(true))).await, [1]);
+    assert_eq!(fallbacks(with(&["unheard of"], None)).await, [0, 0, 1]);
+}
+
+#[tokio::test]
 async fn an_attempt_has_the_longest_time_of_its_plan_and_the_request_the_sum() {
     let admitted = admitted(&facts(Some("smart"))).await;
     assert_eq!(admitted.attempt_timeout, Duration::from_secs(30));
