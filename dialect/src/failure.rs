@@ -40,6 +40,16 @@ impl Failure {
         }
     }
 
+    /// An event of the provider's stream is not what it should be.
+    pub(crate) fn unreadable_event(provider: &str) -> Self {
+        Self::garbage(provider, "an event of the stream is not readable")
+    }
+
+    /// The provider's stream is over, and the answer is not.
+    pub(crate) fn cut_short(provider: &str) -> Self {
+        Self::garbage(provider, "the stream ended before the answer did")
+    }
+
     /// The meaning of a provider's error with HTTP `status`.
     pub(crate) fn of_provider(
         provider: &str,

@@ -137,6 +137,13 @@ pub(crate) enum Text<'a> {
     Number(u64),
 }
 
+impl<'a> Text<'a> {
+    /// The text of a member, unless it is absent or empty.
+    pub(crate) fn there(raw: Option<&'a RawValue>) -> Option<Self> {
+        raw.map(Self::Raw).filter(|text| !text.is_empty())
+    }
+}
+
 impl Text<'_> {
     /// The whole number that it is.
     pub(crate) fn number(&self) -> Option<u64> {

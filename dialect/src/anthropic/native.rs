@@ -268,8 +268,7 @@ impl NativeStream {
 
 impl EventTranslator for NativeStream {
     fn event(&mut self, event: &Event<'_>, sink: &mut Sink<'_>) -> Result<Flow, Failure> {
-        let unreadable =
-            || Failure::garbage(&self.provider, "an event of the stream is not readable");
+        let unreadable = || Failure::unreadable_event(&self.provider);
         let parsed: StreamEvent<'_> = match json::parse(&event.data) {
             Ok(parsed) => parsed,
             // New events may come any time, says the documentation, and look like anything.
@@ -316,9 +315,6 @@ impl EventTranslator for NativeStream {
     }
 
     fn end(&mut self, _: &mut Sink<'_>) -> Result<(), Failure> {
-        Err(Failure::garbage(
-            &self.provider,
-            "the stream ended before the answer did",
-        ))
+        Err(Failure::cut_short(&self.provider))
     }
 }

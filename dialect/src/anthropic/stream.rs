@@ -10,8 +10,8 @@ use crate::{
     failure::Failure,
     framing::Event,
     hub::{
-        self, Annotation, Choice, Delta, FunctionDelta, Page, ProviderFields, StreamFrame,
-        ThinkingBlock, Told, ToolCallDelta, ToolCalls, UsageOut,
+        self, Annotation, ChatWriter, Delta, FunctionDelta, Page, ProviderFields, ThinkingBlock,
+        ToolCallDelta, UsageOut,
     },
     json::{self, Object, Text},
     request::ResponseContext,
@@ -22,12 +22,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct MessageStream {
     provider: String,
-    frame: StreamFrame,
-    include_usage: bool,
+    writer: ChatWriter,
     json_tool: bool,
-    has_role: bool,
-    /// How many calls of the client's tools there were.
-    calls: u64,
     block: OpenBlock,
     finish: Option<&'static str>,
     /// Characters of the content so far, and up to the block that is being streamed.
@@ -35,18 +31,14 @@ pub(super) struct MessageStream {
     block_start: u64,
     /// The pages that this block cites.
     pages: Vec<Page>,
-    told: Told,
 }
 
 /// The content block that is being streamed; there is one at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OpenBlock {
     Text,
-    Tool {
-        index: u64,
-        /// Whether a piece of its input has come.
-        has_input: bool,
-    },
+    /// A call of the client's tools.
+    Tool,
     /// The tool that stands for the answer.
     Json {
         has_input: bool,
@@ -59,51 +51,20 @@ impl MessageStream {
     pub(super) fn new(context: &ResponseContext) -> Self {
         Self {
             provider: context.provider.clone(),
-            frame: StreamFrame {
-                id: format!("chatcmpl-{}", context.request_id),
-                object: "chat.completion.chunk",
-                created: context.created,
-                model: context.alias.clone(),
-            },
-            include_usage: context.include_usage,
+            writer: ChatWriter::new(context),
             json_tool: context.json_tool,
-            has_role: false,
-            calls: 0,
             block: OpenBlock::Other,
             finish: None,
             characters: 0,
             block_start: 0,
             pages: Vec::new(),
-            told: Told::default(),
         }
-    }
-
-    /// Writes one chunk; the first one of all has the role.
-    fn emit(&mut self, mut delta: Delta<'_>, finish: Option<&str>, sink: &mut Sink<'_>) {
-        if !std::mem::replace(&mut self.has_role, true) {
-            delta.role = Some(Text::Plain("assistant"));
-        }
-        let choice = Choice {
-            index: Some(0),
-            delta: Some(delta),
-            finish_reason: finish.map(Text::Plain),
-            ..Choice::default()
-        };
-        let meaningful = choice.is_meaningful();
-        if meaningful {
-            sink.meter.output(choice.len());
-        }
-        sink.event(meaningful, None, &self.frame.chunk(&[choice]));
     }
 
     fn content(&mut self, text: Option<&RawValue>, sink: &mut Sink<'_>) {
         if let Some(text) = text.filter(|raw| !json::inner(raw).is_empty()) {
             self.characters += hub::citations::characters(text);
-            let delta = Delta {
-                content: Some(Text::Raw(text)),
-                ..Delta::default()
-            };
-            self.emit(delta, None, sink);
+            self.writer.content(Text::Raw(text), sink);
         }
     }
 
@@ -116,7 +77,7 @@ impl MessageStream {
         delta
             .rest
             .set("provider_specific_fields", &ProviderFields::one(raw));
-        self.emit(delta, None, sink);
+        self.writer.write(delta, sink);
     }
 
     fn annotations(&mut self, sink: &mut Sink<'_>) {
@@ -125,43 +86,20 @@ impl MessageStream {
         let annotations: Vec<Annotation> = pages.map(|page| page.at(start, end)).collect();
         if !annotations.is_empty() {
             let mut delta = Delta::default();
-            let annotations = self.told.annotations(annotations);
-            delta.rest.set("annotations", &annotations);
-            self.emit(delta, None, sink);
+            self.writer.told().annotate(&mut delta, annotations);
+            self.writer.write(delta, sink);
         }
     }
 
     fn thinking(&mut self, piece: Option<ThinkingBlock<'_>>, sink: &mut Sink<'_>) {
-        let Some(piece) = piece else { return };
-        let delta = Delta {
-            reasoning_content: piece.words(),
-            thinking_blocks: Some(self.told.thinking(piece)),
-            ..Delta::default()
-        };
-        self.emit(delta, None, sink);
-    }
-
-    fn arguments(&mut self, index: u64, text: Text<'_>, sink: &mut Sink<'_>) {
-        let call = ToolCallDelta {
-            index,
-            id: None,
-            r#type: None,
-            function: FunctionDelta {
-                name: None,
-                arguments: Some(text),
-            },
-            extra_content: None,
-        };
-        let delta = Delta {
-            tool_calls: Some(ToolCalls::One([call])),
-            ..Delta::default()
-        };
-        self.emit(delta, None, sink);
+        if let Some(piece) = piece {
+            self.writer.thinking(piece, sink);
+        }
     }
 
     fn start_block(&mut self, block: &AnswerBlock<'_>, sink: &mut Sink<'_>) {
         self.block_start = self.characters;
-        self.told.end_thought();
+        self.writer.told().end_thought();
         self.block = match &*block.r#type {
             "text" => {
                 self.content(block.text, sink);
@@ -193,30 +131,19 @@ impl MessageStream {
     }
 
     fn start_tool(&mut self, block: &AnswerBlock<'_>, sink: &mut Sink<'_>) -> OpenBlock {
-        let index = self.calls;
-        self.calls += 1;
         // The input is `{}` here and comes in pieces, but may also be whole.
         let input = block.input.map_or("", RawValue::get);
         let whole = Some(input).filter(|input| !matches!(input.trim(), "" | "{}" | "null"));
         let call = ToolCallDelta {
-            index,
             id: block.id.map(Text::Raw),
-            r#type: Some("function"),
             function: FunctionDelta {
                 name: block.name.map(Text::Raw),
-                arguments: Some(Text::Plain(whole.unwrap_or_default())),
+                arguments: whole.map(Text::Plain),
             },
-            extra_content: None,
+            ..ToolCallDelta::default()
         };
-        let delta = Delta {
-            tool_calls: Some(ToolCalls::One([call])),
-            ..Delta::default()
-        };
-        self.emit(delta, None, sink);
-        OpenBlock::Tool {
-            index,
-            has_input: whole.is_some(),
-        }
+        self.writer.start_call(call, sink);
+        OpenBlock::Tool
     }
 
     fn block_delta(&mut self, delta: &StreamDelta<'_>, sink: &mut Sink<'_>) {
@@ -240,11 +167,7 @@ impl MessageStream {
                         *has_input = true;
                         self.content(Some(piece), sink);
                     }
-                    OpenBlock::Tool { index, has_input } => {
-                        *has_input = true;
-                        let index = *index;
-                        self.arguments(index, Text::Raw(piece), sink);
-                    }
+                    OpenBlock::Tool => self.writer.arguments(Text::Raw(piece), sink),
                     OpenBlock::Text | OpenBlock::Other => {}
                 }
             }
@@ -257,37 +180,20 @@ impl MessageStream {
         }
     }
 
-    /// A call without input still has arguments: the empty object.
     fn stop_block(&mut self, sink: &mut Sink<'_>) {
         self.annotations(sink);
-        self.told.end_thought();
+        self.writer.told().end_thought();
         match std::mem::replace(&mut self.block, OpenBlock::Other) {
-            OpenBlock::Tool {
-                index,
-                has_input: false,
-            } => self.arguments(index, Text::Plain("{}"), sink),
-            OpenBlock::Json { has_input: false } => {
-                let delta = Delta {
-                    content: Some(Text::Plain("{}")),
-                    ..Delta::default()
-                };
-                self.emit(delta, None, sink);
-            }
+            OpenBlock::Tool => self.writer.end_call(sink),
+            OpenBlock::Json { has_input: false } => self.writer.content(Text::Plain("{}"), sink),
             _ => {}
         }
     }
 
     fn stop(&mut self, sink: &mut Sink<'_>) {
-        let finish = match self.finish.take().unwrap_or("stop") {
-            "tool_calls" if self.calls == 0 => "stop",
-            finish => finish,
-        };
-        self.emit(Delta::default(), Some(finish), sink);
-        if self.include_usage {
-            let usage = UsageOut::with_cache(&sink.meter.usage());
-            sink.event(false, None, &self.frame.usage(&usage));
-        }
-        sink.plain(b"[DONE]");
+        let finish = self.finish.take().unwrap_or("stop");
+        self.writer.finish(finish, sink);
+        self.writer.done(UsageOut::with_cache, sink);
     }
 
     fn translate(&mut self, event: &StreamEvent<'_>, sink: &mut Sink<'_>) -> Flow {
@@ -360,15 +266,12 @@ impl EventTranslator for MessageStream {
             Err(_) if is_unknown(&event.data) => Ok(Flow::Continue),
             Err(_) => Err(match error::read(&event.data) {
                 Some(_) => failure(&self.provider, &event.data),
-                None => Failure::garbage(&self.provider, "an event of the stream is not readable"),
+                None => Failure::unreadable_event(&self.provider),
             }),
         }
     }
 
     fn end(&mut self, _: &mut Sink<'_>) -> Result<(), Failure> {
-        Err(Failure::garbage(
-            &self.provider,
-            "the stream ended before the answer did",
-        ))
+        Err(Failure::cut_short(&self.provider))
     }
 }

@@ -12,10 +12,7 @@ use super::{
 use crate::{
     failure::Failure,
     framing::Event,
-    hub::{
-        self, Choice, Delta, FunctionDelta, ProviderFields, StreamFrame, Told, ToolCallDelta,
-        ToolCalls, UsageOut,
-    },
+    hub::{self, ChatWriter, Delta, FunctionDelta, ProviderFields, ToolCallDelta, UsageOut},
     json::{self, Text},
     request::ResponseContext,
     sink::{EventTranslator, Flow, Sink},
@@ -25,132 +22,54 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct ChatStream {
     provider: String,
-    frame: StreamFrame,
-    include_usage: bool,
-    has_role: bool,
-    /// How many calls of tools there were; calls come one after the other.
-    calls: u64,
-    /// Whether the call that is being streamed has no arguments yet.
-    is_bare: bool,
+    writer: ChatWriter,
     /// Characters of the plan, which is told before the text.
     planned: u64,
-    told: Told,
 }
 
 impl ChatStream {
     pub(super) fn new(context: &ResponseContext) -> Self {
         Self {
             provider: context.provider.clone(),
-            frame: StreamFrame {
-                id: format!("chatcmpl-{}", context.request_id),
-                object: "chat.completion.chunk",
-                created: context.created,
-                model: context.alias.clone(),
-            },
-            include_usage: context.include_usage,
-            has_role: false,
-            calls: 0,
-            is_bare: false,
+            writer: ChatWriter::new(context),
             planned: 0,
-            told: Told::default(),
         }
-    }
-
-    /// Writes one chunk; the first one of all has the role.
-    fn emit(&mut self, mut delta: Delta<'_>, finish: Option<&str>, sink: &mut Sink<'_>) {
-        if !std::mem::replace(&mut self.has_role, true) {
-            delta.role = Some(Text::Plain("assistant"));
-        }
-        let choice = Choice {
-            index: Some(0),
-            delta: Some(delta),
-            finish_reason: finish.map(Text::Plain),
-            ..Choice::default()
-        };
-        let meaningful = choice.is_meaningful();
-        if meaningful {
-            sink.meter.output(choice.len());
-        }
-        sink.event(meaningful, None, &self.frame.chunk(&[choice]));
     }
 
     fn content(&mut self, raw: Option<&RawValue>, sink: &mut Sink<'_>) {
-        if let Some(content) = text(raw) {
-            let delta = Delta {
-                content: Some(content),
-                ..Delta::default()
-            };
-            self.emit(delta, None, sink);
+        if let Some(content) = Text::there(raw) {
+            self.writer.content(content, sink);
         }
     }
 
     fn thinking(&mut self, raw: Option<&RawValue>, sink: &mut Sink<'_>) {
-        if let Some(thinking) = text(raw) {
-            let delta = Delta {
-                reasoning_content: Some(thinking),
-                ..Delta::default()
-            };
-            self.emit(delta, None, sink);
+        if let Some(thinking) = Text::there(raw) {
+            self.writer.reasoning(thinking, sink);
         }
     }
 
     fn citation(&mut self, raw: &RawValue, sink: &mut Sink<'_>) {
         let mut delta = Delta::default();
-        let annotations = citations::annotations(raw, self.planned);
-        if !annotations.is_empty() {
-            let annotations = self.told.annotations(annotations);
-            delta.rest.set("annotations", &annotations);
-        }
-        let citation = self.told.citation(raw);
+        let told = self.writer.told();
+        told.annotate(&mut delta, citations::annotations(raw, self.planned));
+        let citation = told.citation(raw);
         if let Some(fields) = ProviderFields::cited(citation.as_deref().into_iter().collect()) {
             delta.rest.set("provider_specific_fields", &fields);
         }
-        self.emit(delta, None, sink);
-    }
-
-    fn call(&mut self, call: ToolCallDelta<'_>, sink: &mut Sink<'_>) {
-        let delta = Delta {
-            tool_calls: Some(ToolCalls::One([call])),
-            ..Delta::default()
-        };
-        self.emit(delta, None, sink);
+        self.writer.write(delta, sink);
     }
 
     fn start_call(&mut self, delta: &CallDelta<'_>, sink: &mut Sink<'_>) {
         let call = &delta.tool_calls;
-        let arguments = text(call.function.arguments);
-        self.is_bare = arguments.is_none();
         let start = ToolCallDelta {
-            index: self.calls,
             id: Some(call.id.map_or(Text::Plain(""), Text::Raw)),
-            r#type: Some("function"),
             function: FunctionDelta {
                 name: Some(call.function.name.map_or(Text::Plain(""), Text::Raw)),
-                arguments: Some(arguments.unwrap_or(Text::Plain(""))),
+                arguments: Text::there(call.function.arguments),
             },
             ..ToolCallDelta::default()
         };
-        self.calls += 1;
-        self.call(start, sink);
-    }
-
-    fn arguments(&mut self, piece: Text<'_>, sink: &mut Sink<'_>) {
-        self.is_bare = false;
-        let call = ToolCallDelta {
-            index: self.calls.saturating_sub(1),
-            function: FunctionDelta {
-                name: None,
-                arguments: Some(piece),
-            },
-            ..ToolCallDelta::default()
-        };
-        self.call(call, sink);
-    }
-
-    fn end_call(&mut self, sink: &mut Sink<'_>) {
-        if self.is_bare {
-            self.arguments(Text::Plain("{}"), sink);
-        }
+        self.writer.start_call(start, sink);
     }
 
     fn message_end(&mut self, delta: &StreamDelta<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
@@ -160,20 +79,12 @@ impl ChatStream {
         let finish = finish_reason(delta.finish_reason.as_deref())
             .filter(|_| delta.error.is_none_or(|raw| raw.get() == "null"))
             .ok_or_else(|| error::failure(&self.provider, delta.error))?;
-        let finish = match finish {
-            "tool_calls" if self.calls == 0 => "stop",
-            "content_filter" if !sink.gate.is_open() => {
-                return Err(error::toxic(&self.provider));
-            }
-            finish => finish,
-        };
-        self.end_call(sink);
-        self.emit(Delta::default(), Some(finish), sink);
-        if self.include_usage {
-            let usage = UsageOut::new(&sink.meter.usage());
-            sink.event(false, None, &self.frame.usage(&usage));
+        if finish == "content_filter" && !sink.gate.is_open() {
+            return Err(error::toxic(&self.provider));
         }
-        sink.plain(b"[DONE]");
+        self.writer.end_call(sink);
+        self.writer.finish(finish, sink);
+        self.writer.done(UsageOut::new, sink);
         Ok(())
     }
 
@@ -189,7 +100,7 @@ impl ChatStream {
     }
 
     fn unreadable(&self) -> Failure {
-        Failure::garbage(&self.provider, "an event of the stream is not readable")
+        Failure::unreadable_event(&self.provider)
     }
 
     fn translate(&mut self, event: &StreamEvent<'_>, sink: &mut Sink<'_>) -> Result<Flow, Failure> {
@@ -208,16 +119,16 @@ impl ChatStream {
             }
             "tool-call-start" => {
                 let call: CallDelta<'_> = self.message(delta)?;
-                self.end_call(sink);
+                self.writer.end_call(sink);
                 self.start_call(&call, sink);
             }
             "tool-call-delta" => {
                 let call: CallDelta<'_> = self.message(delta)?;
-                if let Some(piece) = text(call.tool_calls.function.arguments) {
-                    self.arguments(piece, sink);
+                if let Some(piece) = Text::there(call.tool_calls.function.arguments) {
+                    self.writer.arguments(piece, sink);
                 }
             }
-            "tool-call-end" => self.end_call(sink),
+            "tool-call-end" => self.writer.end_call(sink),
             "message-end" => {
                 self.message_end(delta, sink)?;
                 return Ok(Flow::Done);
@@ -235,11 +146,6 @@ impl ChatStream {
     }
 }
 
-/// A text that is there.
-fn text(raw: Option<&RawValue>) -> Option<Text<'_>> {
-    raw.map(Text::Raw).filter(|text| !text.is_empty())
-}
-
 impl EventTranslator for ChatStream {
     fn event(&mut self, event: &Event<'_>, sink: &mut Sink<'_>) -> Result<Flow, Failure> {
         match json::parse::<StreamEvent<'_>>(&event.data) {
@@ -252,9 +158,6 @@ impl EventTranslator for ChatStream {
     }
 
     fn end(&mut self, _: &mut Sink<'_>) -> Result<(), Failure> {
-        Err(Failure::garbage(
-            &self.provider,
-            "the stream ended before the answer did",
-        ))
+        Err(Failure::cut_short(&self.provider))
     }
 }

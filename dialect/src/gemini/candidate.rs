@@ -75,7 +75,7 @@ pub(super) fn call_id(
     context_id: &str,
     call: &AnswerCall<'_>,
     choice: u64,
-    position: usize,
+    position: u64,
 ) -> String {
     let own = call.id.as_deref().filter(|id| {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

@@ -149,7 +149,7 @@ impl<'a> Said<'a> {
     ) {
         let position = self.calls.len();
         self.calls.push(SaidCall {
-            id: candidate::call_id(&context.request_id, call, self.index, position),
+            id: candidate::call_id(&context.request_id, call, self.index, position as u64),
             name: candidate::name(call),
             arguments: candidate::arguments(call),
             signature,

@@ -4,8 +4,7 @@
 use serde_json::value::RawValue;
 
 use super::{
-    candidate::{self, answer_id},
-    error,
+    candidate, error,
     grounding::{self, Places},
     schema::{AnswerCall, AnswerPart, Candidate, GenerateAnswer},
 };
@@ -13,8 +12,8 @@ use crate::{
     failure::Failure,
     framing::Event,
     hub::{
-        Choice, Delta, ExtraContent, FunctionDelta, Picture, ProviderFields, StreamFrame, Told,
-        ToolCallDelta, ToolCalls, UsageOut,
+        ChatWriter, Delta, ExtraContent, FunctionDelta, Picture, ProviderFields, ToolCallDelta,
+        UsageOut,
     },
     json::{self, Text},
     request::ResponseContext,
@@ -27,37 +26,24 @@ const MAX_CHOICES: usize = 64;
 /// The state of a stream.
 #[derive(Debug)]
 pub(super) struct AnswerStream {
-    provider: String,
-    request_id: String,
-    frame: StreamFrame,
-    include_usage: bool,
+    context: ResponseContext,
     choices: Vec<ChoiceState>,
 }
 
 #[derive(Debug)]
 struct ChoiceState {
     index: u64,
-    has_role: bool,
-    calls: usize,
+    writer: ChatWriter,
     /// Why it ended.
     finish: Option<&'static str>,
     /// Of the text so far.
     places: Places,
-    told: Told,
 }
 
 impl AnswerStream {
     pub(super) fn new(context: &ResponseContext) -> Self {
         Self {
-            provider: context.provider.clone(),
-            request_id: context.request_id.clone(),
-            frame: StreamFrame {
-                id: answer_id(context),
-                object: "chat.completion.chunk",
-                created: context.created,
-                model: context.alias.clone(),
-            },
-            include_usage: context.include_usage,
+            context: context.clone(),
             choices: Vec::new(),
         }
     }
@@ -65,12 +51,13 @@ impl AnswerStream {
     fn answer(&mut self, answer: &GenerateAnswer<'_>, sink: &mut Sink<'_>) -> Result<(), Failure> {
         let candidates = answer.candidates.as_deref().unwrap_or_default();
         let feedback = answer.prompt_feedback.as_ref();
-        if let Some(blocked) = feedback.and_then(|f| candidate::blocked(&self.provider, f)) {
+        if let Some(blocked) = feedback.and_then(|f| candidate::blocked(&self.context.provider, f))
+        {
             return Err(blocked);
         }
         if candidates.is_empty() && answer.usage_metadata.is_none() && feedback.is_none() {
             return Err(Failure::garbage(
-                &self.provider,
+                &self.context.provider,
                 "a chunk of the stream has no `candidates`",
             ));
         }
@@ -101,11 +88,9 @@ impl AnswerStream {
             None => {
                 self.choices.push(ChoiceState {
                     index,
-                    has_role: false,
-                    calls: 0,
+                    writer: ChatWriter::of_choice(&self.context, index),
                     finish: None,
                     places: Places::default(),
-                    told: Told::default(),
                 });
                 self.choices.len() - 1
             }
@@ -113,14 +98,13 @@ impl AnswerStream {
         let Some(state) = self.choices.get_mut(position) else {
             return Ok(());
         };
+        let logprobs = candidate.logprobs_result.as_ref();
+        state
+            .writer
+            .next_logprobs(logprobs.and_then(candidate::logprobs));
         let mut writer = Writer {
-            frame: &self.frame,
-            request_id: &self.request_id,
+            request_id: &self.context.request_id,
             state,
-            logprobs: candidate
-                .logprobs_result
-                .as_ref()
-                .and_then(candidate::logprobs),
         };
         let parts = candidate.content.as_ref().and_then(|c| c.parts.as_deref());
         for part in parts.unwrap_or_default() {
@@ -129,9 +113,9 @@ impl AnswerStream {
         writer.grounding(candidate.grounding_metadata, sink);
         if let Some(reason) = candidate.finish_reason.as_deref() {
             if candidate::is_malformed(reason) && !sink.gate.is_open() {
-                return Err(candidate::malformed(&self.provider, reason));
+                return Err(candidate::malformed(&self.context.provider, reason));
             }
-            state.finish = Some(candidate::finish_reason(reason, state.calls > 0));
+            state.finish = Some(candidate::finish_reason(reason, state.writer.calls() > 0));
         }
         Ok(())
     }
@@ -140,20 +124,20 @@ impl AnswerStream {
         match error::read(data) {
             Some(error) => {
                 let status = error.status.unwrap_or(502);
-                Failure::of_provider(&self.provider, status, &error, None)
+                Failure::of_provider(&self.context.provider, status, &error, None)
             }
-            None => Failure::garbage(&self.provider, "a chunk of the stream is not readable"),
+            None => Failure::garbage(
+                &self.context.provider,
+                "a chunk of the stream is not readable",
+            ),
         }
     }
 }
 
 /// Writes one candidate's parts.
 struct Writer<'s> {
-    frame: &'s StreamFrame,
     request_id: &'s str,
     state: &'s mut ChoiceState,
-    /// Of the chunk that is next.
-    logprobs: Option<Box<RawValue>>,
 }
 
 impl Writer<'_> {
@@ -182,7 +166,7 @@ impl Writer<'_> {
             delta.rest.set("extra_content", &extra);
         }
         if delta.is_meaningful() || delta.rest.names().next().is_some() {
-            self.emit(delta, None, sink);
+            self.state.writer.write(delta, sink);
         }
     }
 
@@ -192,56 +176,25 @@ impl Writer<'_> {
         };
         let mut delta = Delta::default();
         let annotations = grounding::annotations(raw, &self.state.places);
-        if !annotations.is_empty() {
-            let annotations = self.state.told.annotations(annotations);
-            delta.rest.set("annotations", &annotations);
-        }
+        self.state.writer.told().annotate(&mut delta, annotations);
         delta.rest.set("provider_specific_fields", &fields);
-        self.emit(delta, None, sink);
+        self.state.writer.write(delta, sink);
     }
 
     fn call(&mut self, call: &AnswerCall<'_>, signature: Option<&RawValue>, sink: &mut Sink<'_>) {
-        let position = self.state.calls;
-        self.state.calls += 1;
+        let position = self.state.writer.calls();
         let id = candidate::call_id(self.request_id, call, self.state.index, position);
         let arguments = candidate::arguments(call);
         let call = ToolCallDelta {
-            index: position as u64,
             id: Some(Text::Plain(&id)),
-            r#type: Some("function"),
             function: FunctionDelta {
                 name: Some(candidate::name(call)),
                 arguments: Some(Text::Plain(&arguments)),
             },
             extra_content: signature.map(|raw| ExtraContent::signed(Text::Raw(raw))),
+            ..ToolCallDelta::default()
         };
-        let delta = Delta {
-            tool_calls: Some(ToolCalls::One([call])),
-            ..Delta::default()
-        };
-        self.emit(delta, None, sink);
-    }
-
-    /// Writes one chunk; the first one of all has the role.
-    fn emit(&mut self, mut delta: Delta<'_>, finish: Option<&str>, sink: &mut Sink<'_>) {
-        if !std::mem::replace(&mut self.state.has_role, true) {
-            delta.role = Some(Text::Plain("assistant"));
-        }
-        let drawn = delta.rest.get("images").is_some();
-        let mut choice = Choice {
-            index: Some(self.state.index),
-            delta: Some(delta),
-            finish_reason: finish.map(Text::Plain),
-            ..Choice::default()
-        };
-        if let Some(logprobs) = self.logprobs.take() {
-            choice.rest.set("logprobs", &logprobs);
-        }
-        let meaningful = drawn || choice.is_meaningful();
-        if meaningful {
-            sink.meter.output(choice.len());
-        }
-        sink.event(meaningful, None, &self.frame.chunk(&[choice]));
+        self.state.writer.start_call(call, sink);
     }
 }
 
@@ -259,26 +212,14 @@ impl EventTranslator for AnswerStream {
     fn end(&mut self, sink: &mut Sink<'_>) -> Result<(), Failure> {
         let finished = self.choices.iter().all(|state| state.finish.is_some());
         if self.choices.is_empty() || !finished {
-            return Err(Failure::garbage(
-                &self.provider,
-                "the stream ended before the answer did",
-            ));
+            return Err(Failure::cut_short(&self.context.provider));
         }
         for state in &mut self.choices {
-            let finish = state.finish;
-            let mut writer = Writer {
-                frame: &self.frame,
-                request_id: &self.request_id,
-                state,
-                logprobs: None,
-            };
-            writer.emit(Delta::default(), finish, sink);
+            state.writer.finish(state.finish.unwrap_or("stop"), sink);
         }
-        if self.include_usage {
-            let usage = UsageOut::new(&sink.meter.usage());
-            sink.event(false, None, &self.frame.usage(&usage));
+        if let Some(last) = self.choices.last() {
+            last.writer.done(UsageOut::new, sink);
         }
-        sink.plain(b"[DONE]");
         Ok(())
     }
 }

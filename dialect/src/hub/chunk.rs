@@ -4,7 +4,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::{ExtraContent, ThinkingBlocks};
-use crate::json::{Text, open_object};
+use crate::{
+    json::{Text, open_object},
+    request::ResponseContext,
+};
 
 open_object! {
     /// `chat.completion.chunk`, and the chunk of a legacy completion.
@@ -140,6 +143,7 @@ impl Delta<'_> {
                 .is_some_and(|calls| !calls.is_empty())
             || self.function_call.is_some()
             || self.audio.is_some()
+            || self.rest.some("images").is_some()
     }
 }
 
@@ -186,6 +190,25 @@ struct Framed<'a, C> {
 }
 
 impl StreamFrame {
+    /// Of a chat.
+    pub(crate) fn of_chat(context: &ResponseContext) -> Self {
+        Self::of("chatcmpl", "chat.completion.chunk", context)
+    }
+
+    /// Of a text completion.
+    pub(crate) fn of_text(context: &ResponseContext) -> Self {
+        Self::of("cmpl", "text_completion", context)
+    }
+
+    fn of(prefix: &str, object: &'static str, context: &ResponseContext) -> Self {
+        Self {
+            id: format!("{prefix}-{}", context.request_id),
+            object,
+            created: context.created,
+            model: context.alias.clone(),
+        }
+    }
+
     /// A chunk with `choices`.
     pub(crate) fn chunk<'a, C: Serialize>(&'a self, choices: &'a [C]) -> impl Serialize + 'a {
         Framed {

@@ -2,6 +2,7 @@
 //! Shapes: <https://platform.openai.com/docs/api-reference/chat>.
 
 mod answer;
+mod chat_writer;
 mod choice;
 mod chunk;
 pub(crate) mod citations;
@@ -15,6 +16,7 @@ mod told;
 mod usage;
 
 pub(crate) use answer::{Completion, CompletionChoice, FunctionCall, Message, Picture, ToolCall};
+pub(crate) use chat_writer::ChatWriter;
 pub(crate) use choice::{ToolChoice, stop, tool_choice};
 pub(crate) use chunk::{
     Choice, Chunk, Delta, FunctionDelta, StreamFrame, ToolCallDelta, ToolCalls,

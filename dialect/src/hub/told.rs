@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Annotation, ThinkingBlock, ThinkingBlocks};
+use super::{Annotation, Delta, ThinkingBlock, ThinkingBlocks};
 use crate::json::Object;
 
 /// How many entries each list has so far.
@@ -26,11 +26,15 @@ pub(crate) struct Numbered<T> {
 }
 
 impl Told {
-    /// The next annotations.
-    pub(crate) fn annotations(
-        &mut self,
-        annotations: Vec<Annotation>,
-    ) -> Vec<Numbered<Annotation>> {
+    /// Adds the next annotations to a delta, if there are some.
+    pub(crate) fn annotate(&mut self, delta: &mut Delta<'_>, annotations: Vec<Annotation>) {
+        if !annotations.is_empty() {
+            let annotations = self.annotations(annotations);
+            delta.rest.set("annotations", &annotations);
+        }
+    }
+
+    fn annotations(&mut self, annotations: Vec<Annotation>) -> Vec<Numbered<Annotation>> {
         let numbers = self.annotations..;
         self.annotations += annotations.len() as u64;
         let pairs = numbers.zip(annotations);

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use super::{
     error,
     schema::{AnswerCall, ChatAnswer},
@@ -11,7 +9,7 @@ use super::{
 use crate::{
     failure::Failure,
     framing::Event,
-    hub::{Choice, Delta, FunctionDelta, StreamFrame, ToolCallDelta, ToolCalls, UsageOut},
+    hub::{ChatWriter, FunctionDelta, ToolCallDelta, UsageOut},
     json::{self, Text},
     request::ResponseContext,
     sink::{EventTranslator, Flow, Sink},
@@ -23,11 +21,7 @@ pub(super) struct ChatStream {
     provider: String,
     request_id: String,
     prompt_tokens: u64,
-    frame: StreamFrame,
-    include_usage: bool,
-    has_role: bool,
-    /// How many calls of tools there were.
-    calls: u64,
+    writer: ChatWriter,
 }
 
 impl ChatStream {
@@ -36,74 +30,32 @@ impl ChatStream {
             provider: context.provider.clone(),
             request_id: context.request_id.clone(),
             prompt_tokens: context.prompt_tokens,
-            frame: StreamFrame {
-                id: format!("chatcmpl-{}", context.request_id),
-                object: "chat.completion.chunk",
-                created: context.created,
-                model: context.alias.clone(),
-            },
-            include_usage: context.include_usage,
-            has_role: false,
-            calls: 0,
+            writer: ChatWriter::new(context),
         }
-    }
-
-    /// Writes one chunk; the first one of all has the role.
-    fn emit(&mut self, mut delta: Delta<'_>, finish: Option<&str>, sink: &mut Sink<'_>) {
-        if !std::mem::replace(&mut self.has_role, true) {
-            delta.role = Some(Text::Plain("assistant"));
-        }
-        let choice = Choice {
-            index: Some(0),
-            delta: Some(delta),
-            finish_reason: finish.map(Text::Plain),
-            ..Choice::default()
-        };
-        let meaningful = choice.is_meaningful();
-        if meaningful {
-            sink.meter.output(choice.len());
-        }
-        sink.event(meaningful, None, &self.frame.chunk(&[choice]));
     }
 
     fn call(&mut self, call: &AnswerCall<'_>, sink: &mut Sink<'_>) {
-        let index = self.calls;
-        self.calls += 1;
-        let id: Cow<'_, str> = call.id(&self.request_id, index);
+        let id: Cow<'_, str> = call.id(&self.request_id, self.writer.calls());
         let call = ToolCallDelta {
-            index,
             id: Some(Text::Plain(&id)),
-            r#type: Some("function"),
             function: FunctionDelta {
                 name: Some(call.name()),
                 arguments: Some(Text::Plain(call.arguments())),
             },
             ..ToolCallDelta::default()
         };
-        let delta = Delta {
-            tool_calls: Some(ToolCalls::One([call])),
-            ..Delta::default()
-        };
-        self.emit(delta, None, sink);
+        self.writer.start_call(call, sink);
     }
 
     fn line(&mut self, line: &ChatAnswer<'_>, sink: &mut Sink<'_>) {
         let Some(message) = &line.message else {
             return;
         };
-        if let Some(thinking) = text(message.thinking) {
-            let delta = Delta {
-                reasoning_content: Some(thinking),
-                ..Delta::default()
-            };
-            self.emit(delta, None, sink);
+        if let Some(thinking) = Text::there(message.thinking) {
+            self.writer.reasoning(thinking, sink);
         }
-        if let Some(content) = text(message.content) {
-            let delta = Delta {
-                content: Some(content),
-                ..Delta::default()
-            };
-            self.emit(delta, None, sink);
+        if let Some(content) = Text::there(message.content) {
+            self.writer.content(content, sink);
         }
         for call in message.tool_calls.iter().flatten() {
             self.call(call, sink);
@@ -114,19 +66,10 @@ impl ChatStream {
         if let Some(usage) = line.usage(self.prompt_tokens) {
             sink.meter.counted(usage);
         }
-        let finish = line.finish_reason(self.calls > 0);
-        self.emit(Delta::default(), Some(finish), sink);
-        if self.include_usage {
-            let usage = UsageOut::new(&sink.meter.usage());
-            sink.event(false, None, &self.frame.usage(&usage));
-        }
-        sink.plain(b"[DONE]");
+        let finish = line.finish_reason(self.writer.calls() > 0);
+        self.writer.finish(finish, sink);
+        self.writer.done(UsageOut::new, sink);
     }
-}
-
-/// A text that is there.
-fn text(raw: Option<&RawValue>) -> Option<Text<'_>> {
-    raw.map(Text::Raw).filter(|text| !text.is_empty())
 }
 
 impl EventTranslator for ChatStream {
@@ -152,9 +95,6 @@ impl EventTranslator for ChatStream {
     }
 
     fn end(&mut self, _: &mut Sink<'_>) -> Result<(), Failure> {
-        Err(Failure::garbage(
-            &self.provider,
-            "the stream ended before the answer did",
-        ))
+        Err(Failure::cut_short(&self.provider))
     }
 }

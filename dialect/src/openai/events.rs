@@ -96,10 +96,7 @@ impl EventTranslator for EventStream {
             return Ok(Flow::Done);
         }
         let Ok(parsed) = serde_json::from_slice::<ResponseEvent<'_>>(data) else {
-            return Err(Failure::garbage(
-                &self.context.provider,
-                "an event of the stream is not readable",
-            ));
+            return Err(Failure::unreadable_event(&self.context.provider));
         };
         let kind = parsed.r#type.and_then(json::string).unwrap_or_default();
         let has_error = parsed.error.is_some_and(|raw| raw.get() != "null");
@@ -154,10 +151,7 @@ impl EventTranslator for EventStream {
 
     fn end(&mut self, _: &mut Sink<'_>) -> Result<(), Failure> {
         if !self.whole || self.context.operation == Operation::Responses {
-            return Err(Failure::garbage(
-                &self.context.provider,
-                "the stream ended before the answer did",
-            ));
+            return Err(Failure::cut_short(&self.context.provider));
         }
         Ok(())
     }

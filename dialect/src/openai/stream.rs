@@ -44,18 +44,12 @@ struct ChoiceState {
 impl ChunkStream {
     pub(super) fn new(context: &ResponseContext) -> Self {
         let chat = context.operation == Operation::ChatCompletions;
-        let prefix = if chat { "chatcmpl" } else { "cmpl" };
         Self {
             provider: context.provider.clone(),
-            frame: StreamFrame {
-                id: format!("{prefix}-{}", context.request_id),
-                object: if chat {
-                    "chat.completion.chunk"
-                } else {
-                    "text_completion"
-                },
-                created: context.created,
-                model: context.alias.clone(),
+            frame: if chat {
+                StreamFrame::of_chat(context)
+            } else {
+                StreamFrame::of_text(context)
             },
             chat,
             include_usage: context.include_usage,
@@ -252,10 +246,7 @@ impl EventTranslator for ChunkStream {
         if finished {
             self.done(sink)
         } else {
-            Err(Failure::garbage(
-                &self.provider,
-                "the stream ended before the answer did",
-            ))
+            Err(Failure::cut_short(&self.provider))
         }
     }
 }

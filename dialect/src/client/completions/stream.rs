@@ -27,12 +27,7 @@ impl TextStream {
     pub(in super::super) fn new(context: &ResponseContext) -> Self {
         Self {
             provider: context.provider.clone(),
-            frame: StreamFrame {
-                id: format!("cmpl-{}", context.request_id),
-                object: "text_completion",
-                created: context.created,
-                model: context.alias.clone(),
-            },
+            frame: StreamFrame::of_text(context),
             ended: false,
             fault: None,
         }
