@@ -62,6 +62,9 @@ pub(crate) fn access_log(name: &str) -> envoy_types::pb::envoy::config::accesslo
             log_name: name.to_owned(),
             grpc_service: Some(service_grpc()),
             transport_api_version: ApiVersion::V3.into(),
+            // What Envoy holds back is lost when it is killed. Entries share a connection with
+            // admission, so that sending each at once costs less than a log that is flushed for it.
+            buffer_size_bytes: Some(protobuf::UInt32Value { value: 0 }),
             buffer_flush_interval: Some(duration(Duration::from_millis(50))),
             filter_state_objects_to_log: vec![names::REPORT_FILTER_STATE.to_owned()],
             ..CommonGrpcAccessLogConfig::default()

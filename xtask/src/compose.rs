@@ -183,7 +183,7 @@ fn shared(compose: &Value, dockerfile: &str, wrong: &mut Vec<String>) {
         ));
     }
     let command: Vec<&str> = strings(&envoy["command"]).collect();
-    let flush = ["--file-flush-min-size-kb", "0"];
+    let flush = ["--file-flush-interval-msec", "100"];
     if !command.windows(2).any(|pair| pair == flush) {
         wrong.push(format!(
             "{FILE}: envoy keeps its log back; give it {}",
@@ -280,7 +280,7 @@ mod tests {
             shared(&compose(envoy), dockerfile, &mut wrong);
             wrong
         };
-        let right = "command: [envoy, --file-flush-min-size-kb, \"0\"]\n    user: \"7:7\"\n    \
+        let right = "command: [envoy, --file-flush-interval-msec, \"100\"]\n    user: \"7:7\"\n    \
                      volumes: [\"s:/var/lib/s\"]";
         assert_eq!(faults(right), [""; 0]);
         let read_only = right.replace("/var/lib/s\"", "/var/lib/s:ro\"");

@@ -246,8 +246,7 @@ impl Stack {
             .arg("--config-path")
             .arg(self.bootstrap())
             .args(["--disable-hot-restart", "--concurrency", "2"])
-            // What it logs in a file is there at once, also when it is killed.
-            .args(["--file-flush-min-size-kb", "0"])
+            .args(["--file-flush-interval-msec", "100"])
             .envs(self.setup.envoy_environment.iter().cloned());
         let log = self.state.join("envoy.log");
         self.envoy = Some(Process::start("Envoy", &mut command, &log)?);
