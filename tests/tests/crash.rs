@@ -22,6 +22,8 @@ fn config(provider: &ScriptedProvider) -> Config {
     let price = json!({"input_cost_per_token": 0.000_001, "output_cost_per_token": 0.000_001});
     Config::new()
         .openai("m", provider, "gpt-x!delay-20!words-20!slow-20")
+        .with(price.clone())
+        .openai("quick", provider, "gpt-x")
         .with(price)
 }
 
@@ -175,6 +177,18 @@ fn envoy() {
             .expect("Envoy starts again");
         scene.recovered().await;
         sleep(A_WHILE).await;
+        scene.accounts_agree(load).await;
+    });
+}
+
+#[test]
+fn answers_given_just_before_envoy_dies_have_their_rows() {
+    run(async {
+        let mut scene = Scene::start(|setup| setup).await;
+        let load = Load::start(&scene.stack.holding(&scene.key), "quick", 12);
+        sleep(A_WHILE).await;
+        scene.stack.envoy().kill();
+        load.stop();
         scene.accounts_agree(load).await;
     });
 }
