@@ -13,6 +13,9 @@ use crate::{
     json,
 };
 
+/// What a tool says that says nothing, which Cohere refuses.
+const NOTHING: &str = r#""[no output]""#;
+
 /// The message with this `index` in the request; `None` for one that says nothing.
 pub(super) fn message<'a>(
     index: usize,
@@ -35,7 +38,13 @@ pub(super) fn message<'a>(
         let place = format!("{place}.tool_call_id");
         return Err(ApiError::invalid(format!("{place} is missing")).param(place));
     }
-    let blocks = blocks(&message, &format!("{place}.content"))?;
+    let mut blocks = blocks(&message, &format!("{place}.content"))?;
+    if role == "tool" && blocks.iter().all(is_blank) {
+        blocks = serde_json::from_str(NOTHING)
+            .map(text)
+            .into_iter()
+            .collect();
+    }
     Ok(Some(OutputMessage {
         role,
         tool_call_id: message.tool_call_id,

@@ -34,6 +34,14 @@ impl Invalid {
         }
     }
 
+    /// The field at `path` is one that nobody knows.
+    pub(crate) fn unknown(path: String) -> Self {
+        Self {
+            path,
+            problem: Problem::Unknown,
+        }
+    }
+
     fn wrong_type(path: String, expected: &'static str, found: &Value) -> Self {
         let found = kind(found);
         Self {

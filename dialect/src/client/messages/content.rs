@@ -20,6 +20,8 @@ use crate::{hub::Unsupported, json};
 const NEW_LINE: &str = "\\n";
 /// In front of the text of a result with `is_error`.
 const FAILED: &str = "[tool error]";
+/// The text of a result that is nothing but media.
+const BELOW: &str = "[in the next message]";
 /// In front of a system message that becomes text of the user's turn.
 const SYSTEM: &str = "[System message]";
 
@@ -159,6 +161,7 @@ impl<'a, 'u> Conversation<'a, 'u> {
         let Some(id) = block.tool_use_id else {
             return Err(invalid(&format!("{place}.tool_use_id"), "is missing"));
         };
+        let before = media.len();
         let mut mark = block.cache_control.filter(|_| self.target.extras);
         let mut texts = Vec::new();
         if block.is_error == Some(true) {
@@ -175,6 +178,9 @@ impl<'a, 'u> Conversation<'a, 'u> {
                     _ => media.push(part),
                 }
             }
+        }
+        if texts.is_empty() && media.len() > before {
+            texts.extend(chat::text(BELOW).map(Part::text));
         }
         // Of a result, all or nothing is cached.
         self.messages.push(Message {

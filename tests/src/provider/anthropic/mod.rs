@@ -1,6 +1,9 @@
 //! Anthropic's Messages API (<https://docs.anthropic.com/en/api/messages>).
 
 mod answer;
+mod content;
+mod features;
+mod offer;
 mod request;
 
 use serde_json::json;
@@ -31,8 +34,9 @@ pub(crate) fn answer(call: &Call<'_>) -> Answer {
 }
 
 fn respond(call: &Call<'_>) -> Result<Answer, Invalid> {
+    let betas = call.request.header("anthropic-beta").unwrap_or_default();
     let counting = call.request.path.ends_with("/count_tokens");
-    let (asked, wanted) = request::read(&call.json, counting)?;
+    let (asked, wanted) = request::read(&call.json, betas, counting)?;
     if counting {
         return Ok(Answer::json(
             200,
@@ -145,6 +149,9 @@ fn invalid_request(invalid: &Invalid) -> Answer {
         Problem::Type { expected, .. } => format!("Input should be {expected}"),
         Problem::Value(text) => text.clone(),
     };
+    if path.is_empty() {
+        return error(400, &problem);
+    }
     error(400, &format!("{path}: {problem}"))
 }
 

@@ -2,10 +2,14 @@
 
 use serde_json::Value;
 
-use super::super::{
-    check::{Checked, Invalid, Object},
-    thinking::{REDACTED, is_signed},
-    turn::{Asked, Choice, PER_IMAGE, PER_MESSAGE, PER_TOOL, Tool, count},
+use super::{
+    super::{
+        check::{Checked, Invalid, Object},
+        turn::{Asked, Choice, PER_MESSAGE, PER_TOOL, Tool, count},
+    },
+    content::{Content, non_empty},
+    features::Features,
+    offer::Offer,
 };
 
 /// How the answer is wanted.
@@ -14,12 +18,14 @@ pub(super) struct Wanted {
     pub(super) stream: bool,
 }
 
-pub(super) fn read(json: &Value, counting: bool) -> Checked<(Asked, Wanted)> {
+pub(super) fn read(json: &Value, betas: &str, counting: bool) -> Checked<(Asked, Wanted)> {
     let mut body = Object::new("", json, false)?;
     let model = body.need_text("model")?.to_owned();
     if model.is_empty() {
         return Err(body.wrong("model", "String should have at least 1 character"));
     }
+    let features = Features::new(&model, betas);
+    features.pairs(&body, json)?;
     let max_tokens = body.integer("max_tokens", 1..=1_000_000)?;
     if max_tokens.is_none() && !counting {
         return Err(body.missing("max_tokens"));
@@ -29,13 +35,16 @@ pub(super) fn read(json: &Value, counting: bool) -> Checked<(Asked, Wanted)> {
         ..Asked::default()
     };
     system(&mut body, &mut asked)?;
-    messages(&mut body, &mut asked)?;
-    tools(&mut body, &mut asked)?;
+    let mut offer = Offer::default();
+    tools(&mut body, &features, &mut offer)?;
+    messages(&mut body, &features, &mut offer, &mut asked)?;
+    asked.input_tokens += PER_TOOL * offer.count();
+    tool_choice(&mut body, offer, &mut asked)?;
     asked.stop = stop_sequences(&mut body)?;
     let temperature = body.number("temperature", 0.0..=1.0)?;
     body.number("top_p", 0.0..=1.0)?;
     body.integer("top_k", 0..=i64::MAX)?;
-    asked.reasoning = thinking(&mut body, max_tokens, temperature)?;
+    asked.reasoning = thinking(&mut body, &features, max_tokens, temperature)?;
     if let Some(mut metadata) = body.object("metadata")? {
         metadata.text("user_id")?;
         metadata.finish()?;
@@ -73,14 +82,6 @@ fn system(body: &mut Object<'_>, asked: &mut Asked) -> Checked<()> {
     Ok(())
 }
 
-fn non_empty<'a>(block: &mut Object<'a>) -> Checked<&'a str> {
-    let text = block.need_text("text")?;
-    if text.is_empty() {
-        return Err(block.wrong("text", "text content blocks must be non-empty"));
-    }
-    Ok(text)
-}
-
 fn stop_sequences(body: &mut Object<'_>) -> Checked<Vec<String>> {
     body.list("stop_sequences")?;
     let sequences = body.texts("stop_sequences", 8191)?;
@@ -93,6 +94,7 @@ fn stop_sequences(body: &mut Object<'_>) -> Checked<Vec<String>> {
 
 fn thinking(
     body: &mut Object<'_>,
+    features: &Features<'_>,
     max_tokens: Option<i64>,
     temperature: Option<f64>,
 ) -> Checked<bool> {
@@ -102,6 +104,10 @@ fn thinking(
     let kind = thinking
         .one_of("type", &["enabled", "disabled", "adaptive"])?
         .ok_or_else(|| thinking.missing("type"))?;
+    if kind == "adaptive" && !features.measures_itself() {
+        let message = "adaptive thinking is not supported on this model";
+        return Err(Invalid::value("", message));
+    }
     if kind == "enabled" {
         let budget = thinking
             .integer("budget_tokens", 1024..=1_000_000)?
@@ -120,9 +126,15 @@ fn thinking(
     Ok(kind != "disabled")
 }
 
-fn tools(body: &mut Object<'_>, asked: &mut Asked) -> Checked<()> {
+fn tools(body: &mut Object<'_>, features: &Features<'_>, offer: &mut Offer) -> Checked<()> {
     for (index, tool) in body.list("tools")?.into_iter().flatten().enumerate() {
-        let mut tool = Object::new(&format!("tools.{index}"), tool, false)?;
+        let path = format!("tools.{index}");
+        let mut tool = Object::new(&path, tool, false)?;
+        let kind = tool.text("type")?;
+        if kind.is_some_and(|kind| kind.starts_with("web_search_")) {
+            offer.declare_own(tool.need_text("name")?);
+            continue;
+        }
         tool.one_of("type", &["custom"])?;
         let name = tool.need_text("name")?;
         if name.is_empty() || name.len() > 128 {
@@ -136,25 +148,35 @@ fn tools(body: &mut Object<'_>, asked: &mut Asked) -> Checked<()> {
         if schema.text("type")? != Some("object") {
             return Err(schema.wrong("type", "Input should be 'object'"));
         }
-        asked.tools.push(Tool {
+        let deferred = tool.flag("defer_loading")?;
+        if deferred.is_some() && !features.defers() {
+            return Err(Invalid::unknown(format!("{path}.custom.defer_loading")));
+        }
+        let declared = Tool {
             name: name.to_owned(),
             schema: tool.any("input_schema").cloned().unwrap_or_default(),
-        });
-        tool.skip(&["cache_control", "strict"]);
+        };
+        tool.skip(&["cache_control", "strict", "eager_input_streaming"]);
         tool.finish()?;
-        asked.input_tokens += PER_TOOL;
+        offer.declare(declared, deferred == Some(true));
     }
-    tool_choice(body, asked)
+    Ok(())
 }
 
-fn tool_choice(body: &mut Object<'_>, asked: &mut Asked) -> Checked<()> {
+fn tool_choice(body: &mut Object<'_>, offer: Offer, asked: &mut Asked) -> Checked<()> {
+    let no_tools = offer.is_empty();
+    let named = body
+        .any("tool_choice")
+        .and_then(|choice| choice["name"].as_str());
+    let is_own = named.is_some_and(|name| offer.is_own(name));
+    asked.tools = offer.into_tools();
     let Some(mut choice) = body.object("tool_choice")? else {
         return Ok(());
     };
     let kind = choice
         .one_of("type", &["auto", "any", "tool", "none"])?
         .ok_or_else(|| choice.missing("type"))?;
-    if asked.tools.is_empty() {
+    if no_tools {
         let message = "tool_choice may only be specified while providing tools";
         return Err(body.wrong("tool_choice", message));
     }
@@ -162,6 +184,10 @@ fn tool_choice(body: &mut Object<'_>, asked: &mut Asked) -> Checked<()> {
         "auto" => Choice::Auto,
         "any" => Choice::Any,
         "none" => Choice::None,
+        "tool" if is_own => {
+            choice.skip(&["name"]);
+            Choice::None
+        }
         _ => Choice::Named(choice.need_text("name")?.to_owned()),
     };
     if let Choice::Named(name) = &asked.choice
@@ -175,7 +201,12 @@ fn tool_choice(body: &mut Object<'_>, asked: &mut Asked) -> Checked<()> {
     choice.finish()
 }
 
-fn messages(body: &mut Object<'_>, asked: &mut Asked) -> Checked<()> {
+fn messages(
+    body: &mut Object<'_>,
+    features: &Features<'_>,
+    offer: &mut Offer,
+    asked: &mut Asked,
+) -> Checked<()> {
     let messages = body
         .list("messages")?
         .ok_or_else(|| body.missing("messages"))?;
@@ -188,21 +219,26 @@ fn messages(body: &mut Object<'_>, asked: &mut Asked) -> Checked<()> {
         let path = format!("messages.{index}");
         let mut message = Object::new(&path, message, false)?;
         let role = message
-            .one_of("role", &["user", "assistant"])?
+            .one_of("role", &["user", "assistant", "system"])?
             .ok_or_else(|| message.missing("role"))?;
-        if role == last_role {
+        if role == "system" {
+            features.late_system(&path, last_role, messages.get(index + 1))?;
+        } else if role == last_role {
             let text = format!(
                 "roles must alternate between \"user\" and \"assistant\", but found multiple \
                  \"{role}\" roles in a row"
             );
             return Err(Invalid::value("messages", text));
         }
-        last_role = role;
-        let content = Content::read(&mut message, role, &pending)?;
+        let content = Content::read(&mut message, role, &pending, offer)?;
         message.finish()?;
+        asked.input_tokens += content.tokens + PER_MESSAGE;
+        if role == "system" {
+            continue;
+        }
+        last_role = role;
         unanswered(&path, &pending, &content.results)?;
         pending = content.calls;
-        asked.input_tokens += content.tokens + PER_MESSAGE;
         if role == "user" {
             asked.results = content.results.into_iter().map(|(_, text)| text).collect();
             // A message of results alone asks nothing new.
@@ -231,163 +267,4 @@ fn unanswered(path: &str, pending: &[String], results: &[(String, String)]) -> C
             missing.join(", ")
         ),
     ))
-}
-
-/// What is kept of one message.
-#[derive(Default)]
-struct Content {
-    said: String,
-    /// Ids and texts.
-    results: Vec<(String, String)>,
-    calls: Vec<String>,
-    tokens: u64,
-}
-
-impl Content {
-    fn read(message: &mut Object<'_>, role: &str, pending: &[String]) -> Checked<Self> {
-        let mut content = Self::default();
-        let value = message.need("content")?;
-        if let Value::String(text) = value {
-            if text.is_empty() {
-                let text = "messages must have non-empty content";
-                return Err(message.wrong("content", text));
-            }
-            content.tokens = count(text);
-            content.said.clone_from(text);
-            return Ok(content);
-        }
-        let blocks = message.list("content")?;
-        if blocks.is_none_or(Vec::is_empty) {
-            return Err(message.wrong("content", "messages must have non-empty content"));
-        }
-        for (index, block) in blocks.into_iter().flatten().enumerate() {
-            let at = message.at(&format!("content.{index}"));
-            let mut block = Object::new(&at, block, false)?;
-            content.block(&mut block, role, pending)?;
-            block.skip(&["cache_control"]);
-            block.finish()?;
-        }
-        Ok(content)
-    }
-
-    fn block(&mut self, block: &mut Object<'_>, role: &str, pending: &[String]) -> Checked<()> {
-        let kinds: &[&str] = match role {
-            "user" => &["text", "image", "document", "tool_result"],
-            _ => &["text", "tool_use", "thinking", "redacted_thinking"],
-        };
-        let kind = block
-            .one_of("type", kinds)?
-            .ok_or_else(|| block.missing("type"))?;
-        match kind {
-            "text" => {
-                let text = non_empty(block)?;
-                block.skip(&["citations"]);
-                self.tokens += count(text);
-                if !self.said.is_empty() {
-                    self.said.push('\n');
-                }
-                self.said.push_str(text);
-            }
-            "image" => {
-                self.tokens += PER_IMAGE;
-                image_source(block)?;
-            }
-            "document" => {
-                self.tokens += PER_IMAGE;
-                block.skip(&["source", "title", "context", "citations"]);
-            }
-            "tool_result" => self.tool_result(block, pending)?,
-            "tool_use" => {
-                self.calls.push(block.need_text("id")?.to_owned());
-                block.need_text("name")?;
-                block
-                    .object("input")?
-                    .ok_or_else(|| block.missing("input"))?;
-                let input = block
-                    .any("input")
-                    .map_or(0, |input| count(&input.to_string()));
-                self.tokens += 1 + input;
-            }
-            "thinking" => {
-                let thinking = block.need_text("thinking")?;
-                self.tokens += count(thinking);
-                if !is_signed(thinking, block.need_text("signature")?) {
-                    return Err(block.wrong("signature", "Invalid `signature` in `thinking` block"));
-                }
-            }
-            _ => {
-                if block.need_text("data")? != REDACTED {
-                    return Err(block.wrong("data", "Invalid `data` in `redacted_thinking` block"));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn tool_result(&mut self, block: &mut Object<'_>, pending: &[String]) -> Checked<()> {
-        let id = block.need_text("tool_use_id")?;
-        if !pending.iter().any(|call| call == id) {
-            return Err(block.wrong(
-                "tool_use_id",
-                format!(
-                    "unexpected `tool_use_id` found in `tool_result` blocks: {id}. Each \
-                     `tool_result` block must have a corresponding `tool_use` block in the \
-                     previous message."
-                ),
-            ));
-        }
-        if !self.said.is_empty() {
-            let text = "`tool_result` blocks must come first in the content";
-            return Err(block.wrong("type", text));
-        }
-        block.flag("is_error")?;
-        let text = match block.any("content") {
-            None => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(_) => {
-                let parts = block.list("content")?.into_iter().flatten();
-                let mut texts = Vec::new();
-                for (index, part) in parts.enumerate() {
-                    let at = block.at(&format!("content.{index}"));
-                    let mut part = Object::new(&at, part, false)?;
-                    match part.one_of("type", &["text", "image", "document"])? {
-                        Some("text") => texts.push(non_empty(&mut part)?.to_owned()),
-                        Some("image") => image_source(&mut part)?,
-                        _ => part.skip(&["source"]),
-                    }
-                    part.skip(&["cache_control"]);
-                    part.finish()?;
-                }
-                texts.join("\n")
-            }
-        };
-        self.tokens += count(&text);
-        self.results.push((id.to_owned(), text));
-        Ok(())
-    }
-}
-
-fn image_source(block: &mut Object<'_>) -> Checked<()> {
-    use base64::{Engine, prelude::BASE64_STANDARD};
-    let mut source = block
-        .object("source")?
-        .ok_or_else(|| block.missing("source"))?;
-    match source.one_of("type", &["base64", "url"])? {
-        Some("base64") => {
-            let types = ["image/jpeg", "image/png", "image/gif", "image/webp"];
-            source
-                .one_of("media_type", &types)?
-                .ok_or_else(|| source.missing("media_type"))?;
-            if BASE64_STANDARD.decode(source.need_text("data")?).is_err() {
-                return Err(source.wrong("data", "Invalid base64 data"));
-            }
-        }
-        Some(_) => {
-            if !source.need_text("url")?.starts_with("https://") {
-                return Err(source.wrong("url", "Only HTTPS URLs are supported"));
-            }
-        }
-        None => return Err(source.missing("type")),
-    }
-    source.finish()
 }

@@ -75,6 +75,7 @@ impl Conversation {
     }
 
     fn assistant(&mut self, message: &mut Object<'_>) -> Checked<()> {
+        self.results.clear();
         let calls = message.list("tool_calls")?;
         if calls.is_some_and(Vec::is_empty) {
             let text = "empty array: expected an array with minimum length 1";
