@@ -76,7 +76,7 @@ impl ResponseContext {
     /// Whose error shape the client expects.
     pub(crate) const fn client_dialect(&self) -> ClientDialect {
         match self.client {
-            Client::Messages => ClientDialect::Anthropic,
+            Client::Messages(_) => ClientDialect::Anthropic,
             Client::Hub | Client::Completions | Client::Responses(_) => {
                 self.operation.client_dialect()
             }

@@ -164,8 +164,8 @@ each_dialect! {
         let last = content(&told).pop().expect("an answer");
         assert_eq!(last["text"], "The tool said: seventeen");
         let end = told.events.iter().map(|event| event.json());
-        let end = end.filter(|event| event["type"] == "message_delta").last();
-        assert_eq!(end.expect("an end")["delta"]["stop_reason"], "end_turn");
+        let mut end = end.filter(|event| event["type"] == "message_delta");
+        assert_eq!(end.next().expect("an end")["delta"]["stop_reason"], "end_turn");
     }
 
     async fn a_tool_that_waits_is_told_to_nobody_but_anthropic(fixture, alias) {

@@ -22,6 +22,7 @@ use crate::{
     sink::Sink,
 };
 use blocks::Blocks;
+use messages::LongNames;
 use reply::Reply;
 use responses::Echo;
 pub(crate) use responses::failure_event;
@@ -31,8 +32,8 @@ pub(crate) use responses::failure_event;
 pub(crate) enum Client {
     /// What the dialect's folder answers with.
     Hub,
-    /// Anthropic's Messages.
-    Messages,
+    /// Anthropic's Messages, with the names of tools that are too long for others.
+    Messages(LongNames),
     /// OpenAI's text completions.
     Completions,
     /// OpenAI's Responses, whose answers repeat some of the request.
@@ -116,9 +117,9 @@ pub(crate) fn stream(context: &ResponseContext) -> Option<Box<dyn ClientStream>>
     match &context.client {
         Client::Hub => None,
         Client::Completions => Some(Box::new(completions::TextStream::new(context))),
-        Client::Messages => Some(Box::new(Blocks::new(
+        Client::Messages(names) => Some(Box::new(Blocks::new(
             context,
-            messages::EventWriter::new(context),
+            messages::EventWriter::new(context, names),
         ))),
         Client::Responses(echo) => Some(Box::new(Blocks::new(
             context,
@@ -136,7 +137,10 @@ pub(crate) fn answer(
     match &context.client {
         Client::Hub => Ok(answer),
         Client::Completions => completions::answer(context, &answer, usage),
-        Client::Messages => messages::answer(context, &Reply::read(context, &answer)?, usage),
+        Client::Messages(names) => {
+            let reply = Reply::read(context, &answer)?;
+            messages::answer(context, names, &reply, usage)
+        }
         Client::Responses(echo) => {
             let reply = Reply::read(context, &answer)?;
             Ok(responses::answer(context, echo, &reply, usage))

@@ -172,10 +172,7 @@ pub(super) fn is_openai_s(model: &str) -> bool {
     let model = model.rsplit('/').next().unwrap_or(model);
     let model = model.strip_prefix("ft:").unwrap_or(model);
     let starts = |start: &&str| model.starts_with(*start);
-    ["gpt-", "chatgpt-", "o1", "o3", "o4"]
-        .iter()
-        .any(|start| starts(&start))
-        && !model.starts_with("gpt-oss")
+    ["gpt-", "chatgpt-", "o1", "o3", "o4"].iter().any(starts) && !model.starts_with("gpt-oss")
 }
 
 /// The usage is always asked for, and hidden from a client that did not.

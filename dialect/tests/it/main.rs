@@ -1,6 +1,7 @@
 //! The crate through its public interface: golden files, streams at every split, bad output,
 //! properties.
 
+mod agents;
 mod aws;
 mod bad_output;
 mod bedrock;

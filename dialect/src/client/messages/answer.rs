@@ -4,6 +4,7 @@ use dragoman_proto::Usage;
 
 use super::{
     super::{blocks::Finish, reply::Reply},
+    names::LongNames,
     schema::{BlockOut, MessageOut, UsageOut, stop_reason},
 };
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
 /// The client's message.
 pub(in super::super) fn answer(
     context: &ResponseContext,
+    names: &LongNames,
     reply: &Reply<'_>,
     usage: &Usage,
 ) -> Result<Vec<u8>, Failure> {
@@ -40,7 +42,7 @@ pub(in super::super) fn answer(
         match call.object() {
             Some(input) => content.push(BlockOut::ToolUse {
                 id: &call.id,
-                name: &call.name,
+                name: names.whole(&call.name),
                 input,
             }),
             // What the output limit has cut is no call.

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{
     super::chat::{self, File, FunctionCall, Message, Part, ToolCall, invalid},
+    names::short,
     offer::Changes,
     schema::{BlockIn, MessageIn, SourceIn},
 };
@@ -219,7 +220,7 @@ impl<'a, 'u> Conversation<'a, 'u> {
                 .is_some_and(|raw| !json::inner(raw).is_empty());
         match block.raw {
             Some(raw) if self.target.extras && proven => {
-                message.thinking_blocks.push(Cow::Borrowed(raw))
+                message.thinking_blocks.push(Cow::Borrowed(raw));
             }
             _ => self.unsupported.leave_out("messages.thinking"),
         }
@@ -290,6 +291,7 @@ impl<'a, 'u> Conversation<'a, 'u> {
         } else {
             "now"
         };
+        let name = short(name);
         chat::text(&format!("[tool {name} is {now} available]")).map(Part::text)
     }
 
@@ -353,7 +355,7 @@ fn call<'a>(block: BlockIn<'a>, place: &str) -> Result<ToolCall<'a>, ApiError> {
         id,
         r#type: "function",
         function: FunctionCall {
-            name,
+            name: short(name),
             arguments: Cow::Borrowed(input),
         },
     })

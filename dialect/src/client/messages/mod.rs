@@ -2,6 +2,7 @@
 
 mod answer;
 mod content;
+mod names;
 mod offer;
 mod reasoning;
 mod request;
@@ -11,6 +12,7 @@ mod stream;
 use serde::Serialize;
 
 pub(super) use answer::answer;
+pub(crate) use names::LongNames;
 pub(super) use request::request;
 pub(super) use stream::EventWriter;
 

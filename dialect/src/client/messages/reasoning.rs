@@ -102,7 +102,7 @@ impl Wish<'_> {
         match (self.kind, self.budget) {
             (Some("enabled"), Some(budget)) => match anthropic::budget(budget, limit) {
                 Some(budget_tokens) => {
-                    chat.set("thinking", &TypedThinking::Enabled { budget_tokens })
+                    chat.set("thinking", &TypedThinking::Enabled { budget_tokens });
                 }
                 None => unsupported.leave_out("thinking"),
             },
@@ -121,7 +121,7 @@ impl Wish<'_> {
                 }
             }
             (None, _) if !measured && self.effort.is_some() => {
-                unsupported.leave_out("output_config")
+                unsupported.leave_out("output_config");
             }
             _ => {}
         }

@@ -20,6 +20,7 @@ use super::{
         search,
     },
     content::{Conversation, Target},
+    names::{LongNames, short},
     offer::{self, Changes, Declared},
     reasoning::reasoning,
     schema::{MessageIn, OutputConfig, OutputFormat, ToolChoiceIn, ToolIn},
@@ -107,7 +108,7 @@ pub(in super::super) fn request(
     chat.retain(|name| !TRANSLATED.contains(&name));
     refuse(call, target.extras, &mut chat, &mut unsupported);
     let Said { changes, effort } = messages(&request, &mut chat, target, &mut unsupported)?;
-    tools(folder, call, &request, changes, &mut chat, &mut unsupported)?;
+    let names = tools(folder, call, &request, changes, &mut chat, &mut unsupported)?;
     let mut config: OutputConfig<'_> = read(&request, "output_config")?.unwrap_or_default();
     config.effort = effort.or(config.effort);
     reasoning(folder, call, &request, &config, &mut chat, &mut unsupported)?;
@@ -127,7 +128,7 @@ pub(in super::super) fn request(
     Ok(ChatRequest {
         body: chat.to_bytes(call.body.len() + 256),
         dropped: unsupported.finish()?,
-        client: Client::Messages,
+        client: Client::Messages(names),
     })
 }
 
@@ -190,21 +191,23 @@ fn tools<'a>(
     changes: Changes<'a>,
     chat: &mut Object<'_>,
     unsupported: &mut Unsupported,
-) -> Result<(), ApiError> {
+) -> Result<LongNames, ApiError> {
     let extras = folder.takes_extras(call.config);
     let given: Vec<ToolIn<'a>> = read(request, "tools")?.unwrap_or_default();
     let raws: Vec<&'a RawValue> = read(request, "tools")?.unwrap_or_default();
     let declared = given.into_iter().zip(raws).collect();
+    let mut names = LongNames::default();
     let mut tools = Vec::new();
     for (tool, raw) in changes.offered(declared) {
         match tool.r#type.as_deref() {
             None | Some("custom") => {
                 leave_out_untold(raw, unsupported);
+                names.note(&tool.name);
                 tools.push(function((tool, raw), extras));
             }
             // With all tools on offer there is nothing to search for.
             Some(kind) if offer::is_search(&tool) => {
-                unsupported.leave_out(&format!("tools.{kind}"))
+                unsupported.leave_out(&format!("tools.{kind}"));
             }
             // The provider's own: to search the web, to edit a text, to use a computer.
             Some(kind) => {
@@ -214,18 +217,18 @@ fn tools<'a>(
             }
         }
     }
-    if tools.is_empty() {
-        return Ok(());
+    if !tools.is_empty() {
+        chat.set("tools", &tools);
+        tool_choice(request, chat)?;
     }
-    chat.set("tools", &tools);
-    tool_choice(request, chat)
+    Ok(names)
 }
 
 fn function<'a>((tool, _): Declared<'a>, extras: bool) -> Tool<'a> {
     Tool {
         r#type: "function",
         function: Function {
-            name: tool.name,
+            name: short(tool.name),
             description: tool.description,
             parameters: tool.input_schema,
             strict: tool.strict,
@@ -250,7 +253,7 @@ fn tool_choice(request: &Object<'_>, chat: &mut Object<'_>) -> Result<(), ApiErr
         ("auto", _) => ToolChoice::Word("auto"),
         ("any", _) => ToolChoice::Word("required"),
         ("none", _) => ToolChoice::Word("none"),
-        ("tool", Some(name)) => ToolChoice::function(name),
+        ("tool", Some(name)) => ToolChoice::function(short(name)),
         _ => {
             let what = "must be of type auto, any or none, or of type tool with a name";
             return Err(invalid("tool_choice", what));

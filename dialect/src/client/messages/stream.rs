@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     super::blocks::{Finish, Start, Writer},
+    names::LongNames,
     schema::{BlockOut, CitationOut, MessageOut, UsageOut, stop_reason},
 };
 use crate::{hub::UrlCitation, json::Text, request::ResponseContext, sink::Sink};
@@ -15,6 +16,7 @@ use crate::{hub::UrlCitation, json::Text, request::ResponseContext, sink::Sink};
 pub(in super::super) struct EventWriter {
     id: String,
     model: String,
+    names: LongNames,
     prompt_tokens: u64,
     index: u64,
     open: Open,
@@ -103,10 +105,11 @@ impl EventOut<'_> {
 }
 
 impl EventWriter {
-    pub(in super::super) fn new(context: &ResponseContext) -> Self {
+    pub(in super::super) fn new(context: &ResponseContext, names: &LongNames) -> Self {
         Self {
             id: format!("msg_{}", context.request_id),
             model: context.alias.clone(),
+            names: names.clone(),
             prompt_tokens: context.prompt_tokens,
             index: 0,
             open: Open::Text,
@@ -166,7 +169,7 @@ impl Writer for EventWriter {
                 StartOut::Call {
                     r#type: "tool_use",
                     id,
-                    name,
+                    name: self.names.whole(name),
                     input: Empty {},
                 },
             ),
