@@ -37,6 +37,7 @@ mod meter;
 mod multipart;
 mod ollama;
 mod openai;
+mod passage;
 mod registry;
 mod request;
 mod response;
@@ -45,5 +46,6 @@ mod sound;
 mod vertex_ai;
 
 pub use head::{Head, ReportState, RequestHead, ResponseHead};
+pub use passage::Passage;
 pub use request::{Outgoing, ResponseContext, Translated, translate_request};
 pub use response::ResponseTranslator;

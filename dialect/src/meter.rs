@@ -64,6 +64,13 @@ impl Meter {
         self
     }
 
+    /// So much sound to hear has been sent so far, which counts as long as the provider does not.
+    pub(crate) const fn hear(&mut self, audio_ms: u64) {
+        if !matches!(self.state, State::Counted) {
+            self.counted.audio_ms = audio_ms;
+        }
+    }
+
     /// The provider has spoken for so many milliseconds so far.
     pub(crate) fn spoken(&mut self, audio_ms: u64) {
         let tokens = audio_ms.saturating_mul(TOKENS_PER_SECOND).div_ceil(1000);

@@ -11,6 +11,7 @@ use crate::{
     framing::Framer,
     gemini::Gemini,
     meter::Meter,
+    multipart::Part,
     ollama::Ollama,
     openai::OpenAi,
     request::{Call, ResponseContext, Translated},
@@ -50,6 +51,13 @@ pub(crate) trait ProviderDialect: std::fmt::Debug + Sync {
 
     /// The client's request in this dialect.
     fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError>;
+
+    /// The same of a form that passes while it still comes. `call.body` is its beginning, up to the
+    /// first byte of its file, the last of `parts`: the rest follows as it is. `None` where the form
+    /// has to be whole.
+    fn beginning(&self, _call: &Call<'_>, _parts: &[Part]) -> Result<Option<Translated>, ApiError> {
+        Ok(None)
+    }
 
     /// How this provider's stream is cut into events.
     fn framer(&self) -> Framer {

@@ -128,6 +128,11 @@ impl ResponseTranslator {
         }
     }
 
+    /// Of the request's sound, so many milliseconds have been sent so far.
+    pub const fn heard(&mut self, audio_ms: u64) {
+        self.meter.hear(audio_ms);
+    }
+
     /// The head of the client's response; `None` while it must still be held.
     pub const fn head(&self) -> Option<&Head> {
         self.head.as_ref()

@@ -8,6 +8,10 @@ use dragoman_proto::{ApiError, ClientDialect, EdgeConfig, ErrorKind, Facts, Oper
 use crate::host::find;
 use crate::{Flow, Host, path};
 
+mod form;
+
+use form::Incoming;
+
 /// One request at the edge.
 #[derive(Debug)]
 pub struct Edge {
@@ -21,12 +25,15 @@ enum State {
     Passing,
     /// Waiting for the whole body.
     Reading(Box<Reading>),
+    /// Reading a form, also while it passes.
+    Form(Box<Incoming>),
 }
 
 #[derive(Debug)]
 struct Reading {
     operation: Operation,
     path: String,
+    /// The model that the path names.
     model: Option<String>,
     content_type: Option<String>,
     /// Bytes of the body so far.
@@ -62,25 +69,36 @@ impl Edge {
         if let Err(error) = self.readable(&headers, end_of_stream) {
             return self.refuse(host, operation, &error);
         }
-        self.request = State::Reading(Box::new(Reading {
+        let reading = Reading {
             operation,
             model: route.model.map(str::to_owned),
             content_type: find(&headers, "content-type").map(str::to_owned),
             path: received.to_owned(),
             size: 0,
-        }));
+        };
+        if operation.is_multipart() {
+            let length = find(&headers, "content-length").and_then(|length| length.parse().ok());
+            match Incoming::new(reading, length) {
+                Ok(form) => self.request = State::Form(Box::new(form)),
+                Err(error) => return self.refuse(host, operation, &error),
+            }
+        } else {
+            self.request = State::Reading(Box::new(reading));
+        }
         Flow::Pause
     }
 
-    /// `buffered` bytes of the body are here.
+    /// `buffered` bytes of the body are here; of one that passes, the next ones.
     pub fn on_request_body(
         &mut self,
         host: &impl Host,
         buffered: usize,
         end_of_stream: bool,
     ) -> Flow {
-        let State::Reading(reading) = &mut self.request else {
-            return Flow::Continue;
+        let reading = match &mut self.request {
+            State::Passing => return Flow::Continue,
+            State::Form(_) => return self.on_form(host, buffered, end_of_stream),
+            State::Reading(reading) => reading,
         };
         reading.size = buffered;
         let operation = reading.operation;
@@ -97,6 +115,10 @@ impl Edge {
 
     /// The body is whole, and trailers follow it.
     pub fn on_request_trailers(&mut self, host: &impl Host) -> Flow {
+        if let State::Form(form) = &self.request {
+            let at_hand = form.at_hand();
+            return self.on_form(host, at_hand, true);
+        }
         self.admit(host)
     }
 
@@ -152,7 +174,7 @@ impl Edge {
         let State::Reading(reading) = std::mem::replace(&mut self.request, State::Passing) else {
             return Flow::Continue;
         };
-        let body = host.request_body(reading.size);
+        let body = host.request_body(0, reading.size);
         let inspected = edge::inspect(
             reading.operation,
             &reading.path,

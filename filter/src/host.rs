@@ -18,10 +18,13 @@ pub trait Host {
     fn set_request_header(&self, name: &str, value: Option<&str>);
     /// Replaces all request headers, pseudo headers included.
     fn replace_request_headers(&self, headers: &[(&str, &str)]);
-    /// The first `size` bytes of the buffered request body.
-    fn request_body(&self, size: usize) -> Vec<u8>;
-    /// Replaces the buffered request body.
+    /// Up to `size` bytes of the request body at hand, from `start` on: of all of it while it is held,
+    /// else of what has just come.
+    fn request_body(&self, start: usize, size: usize) -> Vec<u8>;
+    /// Replaces the request body at hand.
     fn replace_request_body(&self, body: &[u8]);
+    /// Adds to the request body at hand.
+    fn append_request_body(&self, body: &[u8]);
 
     /// All response headers, pseudo headers included.
     fn response_headers(&self) -> Vec<(String, Vec<u8>)>;

@@ -23,6 +23,7 @@
 )]
 
 pub mod edge;
+mod form;
 pub mod host;
 pub mod path;
 #[cfg(test)]

@@ -68,6 +68,19 @@ impl FakeHost {
     }
 }
 
+/// The content type of [`long_form`].
+pub(crate) const KIND: &str = "multipart/form-data; boundary=xYz";
+
+/// A form that names its model first, with a file that is longer than forms that are held, and `late`
+/// behind it.
+pub(crate) fn long_form(late: &[u8]) -> Vec<u8> {
+    let begins = "--xYz\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nllm\r\n\
+                  --xYz\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n";
+    let file = vec![b's'; 80_000];
+    let parts = [begins.as_bytes(), &file, b"\r\n", late, b"--xYz--\r\n"];
+    parts.concat()
+}
+
 fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {
     headers
         .iter()
@@ -101,13 +114,17 @@ impl Host for FakeHost {
         *self.request.borrow_mut() = owned(headers);
     }
 
-    fn request_body(&self, size: usize) -> Vec<u8> {
+    fn request_body(&self, start: usize, size: usize) -> Vec<u8> {
         let body = self.request_body.borrow();
-        body[..size.min(body.len())].to_vec()
+        body[start..body.len().min(start + size)].to_vec()
     }
 
     fn replace_request_body(&self, body: &[u8]) {
         *self.request_body.borrow_mut() = body.to_vec();
+    }
+
+    fn append_request_body(&self, body: &[u8]) {
+        self.request_body.borrow_mut().extend_from_slice(body);
     }
 
     fn response_headers(&self) -> Vec<(String, Vec<u8>)> {

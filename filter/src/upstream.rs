@@ -12,8 +12,13 @@ use dragoman_proto::{
     Admission, ApiError, AttemptReport, ClientDialect, ErrorKind, Outcome, UpstreamConfig, names,
 };
 
+use crate::form::Announced;
 use crate::host::find;
 use crate::{Flow, Host, edge};
+
+mod form;
+
+use form::Passing;
 
 /// Output tokens by which a running estimate must grow before it is reported again: a client that
 /// leaves a stream is charged within this many tokens of what was sent to it.
@@ -32,6 +37,8 @@ type Headers = [(String, Vec<u8>)];
 pub struct Upstream {
     config: Rc<UpstreamConfig>,
     state: State,
+    /// A form that is sent on while it still comes.
+    form: Option<Box<Passing>>,
     client: ClientDialect,
     released: bool,
     request_id: String,
@@ -62,6 +69,7 @@ impl Upstream {
         Self {
             config,
             state: State::Request { size: 0 },
+            form: None,
             client: ClientDialect::OpenAi,
             released: false,
             request_id: String::new(),
@@ -81,13 +89,20 @@ impl Upstream {
         }
     }
 
-    /// `buffered` bytes of the client's body are here.
+    /// `buffered` bytes of the client's body are here; of one that goes out while it still comes, the
+    /// next ones.
     pub fn on_request_body(
         &mut self,
         host: &impl Host,
         buffered: usize,
         end_of_stream: bool,
     ) -> Flow {
+        if let State::Request { size: 0 } = self.state {
+            self.form = Passing::begin(host, buffered, end_of_stream).map(Box::new);
+        }
+        if let Some(flow) = self.pass(host, buffered, end_of_stream) {
+            return flow;
+        }
         let State::Request { size } = &mut self.state else {
             return Flow::Continue;
         };
@@ -101,7 +116,11 @@ impl Upstream {
 
     /// The body is whole, and trailers follow it.
     pub fn on_request_trailers(&mut self, host: &impl Host) -> Flow {
-        self.send(host)
+        let at_hand = self.form.as_ref().map_or(0, |form| form.seen());
+        match self.pass(host, at_hand, true) {
+            Some(flow) => flow,
+            None => self.send(host),
+        }
     }
 
     /// The provider's response headers are here.
@@ -134,6 +153,9 @@ impl Upstream {
             return Flow::Continue;
         };
         self.out.clear();
+        if let Some(form) = &self.form {
+            translator.heard(form.heard_ms());
+        }
         translator.feed(&host.response_body(size), end_of_stream, &mut self.out);
         let head = translator.head().cloned();
         self.update_report(host, end_of_stream);
@@ -175,7 +197,8 @@ impl Upstream {
         let headers = host.request_headers();
         match self.translate(host, &headers, size) {
             Ok(Outgoing::Request(translated)) => {
-                self.forward(host, &headers, size, *translated);
+                let length = translated.body.as_ref().map_or(size, Vec::len);
+                self.forward(host, &headers, length, *translated);
                 self.write_report(host);
                 Flow::Continue
             }
@@ -198,6 +221,24 @@ impl Upstream {
         headers: &Headers,
         size: usize,
     ) -> Result<Outgoing, ApiError> {
+        let admission = self.admission(host)?;
+        let anthropic_beta = self.betas(host, headers);
+        // An earlier attempt may have sent something else.
+        let form = admission.operation.is_multipart();
+        let form = form.then(|| Announced::told(host)).flatten();
+        let head = RequestHead {
+            content_type: match &form {
+                Some(form) => Some(&form.content_type),
+                None => find(headers, "content-type"),
+            },
+            anthropic_beta: anthropic_beta.as_deref(),
+        };
+        let body = host.request_body(0, size);
+        dragoman_dialect::translate_request(&self.config, &admission, &head, &body)
+    }
+
+    /// What the service admitted, as far as it is this attempt's.
+    fn admission(&mut self, host: &impl Host) -> Result<Admission, ApiError> {
         let metadata = [
             "metadata",
             "filter_metadata",
@@ -223,13 +264,7 @@ impl Upstream {
         }
         self.request_id.clone_from(&admission.request_id);
         self.client_headers.clone_from(&admission.headers);
-        let anthropic_beta = self.betas(host, headers);
-        let head = RequestHead {
-            content_type: find(headers, "content-type"),
-            anthropic_beta: anthropic_beta.as_deref(),
-        };
-        let body = host.request_body(size);
-        dragoman_dialect::translate_request(&self.config, &admission, &head, &body)
+        Ok(admission)
     }
 
     /// The client's `anthropic-beta`. Headers are replaced by the first attempt, which keeps it for
@@ -247,12 +282,13 @@ impl Upstream {
         Some(betas.to_owned())
     }
 
-    /// Replaces headers and body by what this provider is to see: nothing else leaves the house.
+    /// Replaces headers and body by what this provider is to see: nothing else leaves the house. The
+    /// body will be of `length` bytes.
     fn forward(
         &mut self,
         host: &impl Host,
         headers: &Headers,
-        size: usize,
+        length: usize,
         translated: Translated,
     ) {
         let scheme = find(headers, ":scheme").unwrap_or("https");
@@ -263,7 +299,7 @@ impl Upstream {
             dropped,
             response,
         } = translated;
-        let length = body.as_ref().map_or(size, Vec::len).to_string();
+        let length = length.to_string();
         let mut all: Vec<(&str, &str)> = vec![
             (":method", "POST"),
             (":path", &path),
@@ -399,7 +435,8 @@ impl Upstream {
     }
 }
 
-fn error_code(error: &ApiError) -> String {
+/// The code of an error in a report.
+pub(crate) fn error_code(error: &ApiError) -> String {
     error.code.clone().unwrap_or_else(|| {
         error
             .kind

@@ -131,11 +131,11 @@ fn replace(map: MapType, headers: &[(&str, &str)]) {
     let _ = hostcalls::set_map_bytes(map, headers);
 }
 
-fn body(buffer: BufferType, size: usize) -> Vec<u8> {
+fn body(buffer: BufferType, start: usize, size: usize) -> Vec<u8> {
     if size == 0 {
         return Vec::new();
     }
-    hostcalls::get_buffer(buffer, 0, size)
+    hostcalls::get_buffer(buffer, start, size)
         .ok()
         .flatten()
         .unwrap_or_default()
@@ -155,12 +155,17 @@ impl Host for Envoy {
         replace(MapType::HttpRequestHeaders, headers);
     }
 
-    fn request_body(&self, size: usize) -> Vec<u8> {
-        body(BufferType::HttpRequestBody, size)
+    fn request_body(&self, start: usize, size: usize) -> Vec<u8> {
+        body(BufferType::HttpRequestBody, start, size)
     }
 
     fn replace_request_body(&self, body: &[u8]) {
         let _ = hostcalls::set_buffer(BufferType::HttpRequestBody, 0, usize::MAX, body);
+    }
+
+    fn append_request_body(&self, body: &[u8]) {
+        // From beyond its end on.
+        let _ = hostcalls::set_buffer(BufferType::HttpRequestBody, usize::MAX, 0, body);
     }
 
     fn response_headers(&self) -> Vec<(String, Vec<u8>)> {
@@ -172,7 +177,7 @@ impl Host for Envoy {
     }
 
     fn response_body(&self, size: usize) -> Vec<u8> {
-        body(BufferType::HttpResponseBody, size)
+        body(BufferType::HttpResponseBody, 0, size)
     }
 
     fn replace_response_body(&self, body: &[u8]) {

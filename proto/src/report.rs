@@ -97,6 +97,8 @@ pub enum Outcome {
     Broken = 5,
     /// The request cannot be expressed in this dialect, or the provider finds it invalid.
     Rejected = 6,
+    /// The request is being sent, as it comes: the client has not sent all of it.
+    Sending = 7,
 }
 
 /// Who counted the usage.

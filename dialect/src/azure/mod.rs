@@ -13,6 +13,7 @@ use dragoman_proto::{ApiError, Operation, UpstreamConfig};
 use crate::{
     failure::{Failure, ProviderError},
     meter::Meter,
+    multipart::Part,
     openai::{OpenAi, completes_texts},
     registry::ProviderDialect,
     request::{Call, ResponseContext, Translated},
@@ -52,6 +53,14 @@ impl ProviderDialect for Azure {
                 ..OpenAi.request(call)?
             }),
         }
+    }
+
+    fn beginning(&self, call: &Call<'_>, parts: &[Part]) -> Result<Option<Translated>, ApiError> {
+        let beginning = OpenAi.beginning(call, parts)?;
+        Ok(beginning.map(|translated| Translated {
+            path: path::path(call.config, call.admission.operation),
+            ..translated
+        }))
     }
 
     fn stream(&self, context: &ResponseContext) -> Box<dyn EventTranslator> {

@@ -60,11 +60,11 @@ pub(super) fn sound(text: &str) -> Medium {
     let head = base64::engine::general_purpose::STANDARD
         .decode(head)
         .unwrap_or_default();
-    Medium::Sound(longest_ms(data.len() / 4 * 3 + 3, &head))
+    Medium::Sound(longest_ms((data.len() / 4 * 3 + 3) as u64, &head))
 }
 
 /// The most milliseconds that `bytes` of sound can last, which begin with `head`.
-pub(super) fn longest_ms(bytes: usize, head: &[u8]) -> u64 {
+pub(super) fn longest_ms(bytes: u64, head: &[u8]) -> u64 {
     let per_second = match head {
         [
             b'R',
@@ -84,9 +84,7 @@ pub(super) fn longest_ms(bytes: usize, head: &[u8]) -> u64 {
         [b'I', b'D', b'3', ..] | [0xFF, 0xE0..=0xFF, ..] => MP3_BYTES_PER_SECOND,
         _ => BYTES_PER_SECOND,
     };
-    (bytes as u64)
-        .saturating_mul(1000)
-        .div_ceil(per_second.max(1))
+    bytes.saturating_mul(1000).div_ceil(per_second.max(1))
 }
 
 /// Bytes of a second as the `fmt ` chunk of a WAVE file tells it; `None` where it is compressed.

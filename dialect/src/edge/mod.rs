@@ -13,6 +13,8 @@ mod tools;
 pub(crate) use demands::asks;
 use dragoman_proto::{ApiError, ErrorKind, Facts, Operation};
 
+pub use form::Form;
+
 /// Parses and validates the client's body. The error is the client's 400 or 415.
 ///
 /// Every byte is looked at once and nothing of the body is copied but the names that the facts need.
@@ -30,7 +32,10 @@ pub fn inspect(
         .get(..10)
         .is_some_and(|start| start.eq_ignore_ascii_case("multipart/"));
     if operation.is_multipart() {
-        form::inspect(operation, path, content_type, body)
+        let mut form = Form::new(operation, path, content_type, None)?;
+        form.feed(body)?;
+        let whole = form.finish()?;
+        whole.ok_or_else(|| ApiError::new(ErrorKind::Internal, "the form tells no facts"))
     } else if is_form {
         Err(ApiError::new(
             ErrorKind::UnsupportedMedia,

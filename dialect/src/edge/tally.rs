@@ -41,7 +41,7 @@ pub(super) const MAX_NAME: usize = 512;
 pub(super) const MAX_TEXTS: usize = 16;
 
 /// Counts while a body is read.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
     /// Bytes of text: with byte-level encodings no token is less than a byte.
     text: u64,

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use dragoman_proto::{ApiError, ErrorKind, Operation, UpstreamConfig};
+use dragoman_proto::{ApiError, Operation, UpstreamConfig};
 use serde::Serialize;
 
 use super::{
@@ -63,8 +63,7 @@ struct Edit<'a> {
 /// The client's form.
 pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
     let content_type = call.head.content_type.unwrap_or_default();
-    let parts = multipart::parts(content_type, call.body)
-        .map_err(|error| ApiError::new(ErrorKind::InvalidRequest, error.to_string()))?;
+    let parts = multipart::parts(content_type, call.body)?;
     let is_imagen = edits_as_imagen(call)?;
     let fields = FormFields::new(call.body, &parts);
     let mut unsupported = Unsupported::of_form(&fields, call.config);
@@ -143,12 +142,12 @@ fn turn<'a>(
 }
 
 /// The name of a part, without the brackets of a list.
-fn named<'a>(part: &Part<'a>) -> &'a str {
-    part.name.strip_suffix("[]").unwrap_or(part.name)
+fn named(part: &Part) -> &str {
+    part.name.strip_suffix("[]").unwrap_or(&part.name)
 }
 
 /// Names what is neither `read` nor asks for nothing, such as a mask with Gemini.
-fn refuse(call: &Call<'_>, parts: &[Part<'_>], read: &[&str], unsupported: &mut Unsupported) {
+fn refuse(call: &Call<'_>, parts: &[Part], read: &[&str], unsupported: &mut Unsupported) {
     for part in parts {
         let name = named(part);
         let text = std::str::from_utf8(call.body.get(part.range.clone()).unwrap_or_default());
@@ -164,8 +163,9 @@ fn refuse(call: &Call<'_>, parts: &[Part<'_>], read: &[&str], unsupported: &mut 
     }
 }
 
-fn picture<'a>(from: &Part<'a>, bytes: &[u8]) -> OutputPart<'a> {
-    let kind = from.content_type.filter(|kind| kind.starts_with("image/"));
+fn picture<'a>(from: &'a Part, bytes: &[u8]) -> OutputPart<'a> {
+    let kind = from.content_type.as_deref();
+    let kind = kind.filter(|kind| kind.starts_with("image/"));
     part(PartData::InlineData(Blob {
         mime_type: Cow::Borrowed(kind.unwrap_or_else(|| kind_of(bytes))),
         data: Cow::Owned(STANDARD.encode(bytes)),

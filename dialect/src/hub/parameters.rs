@@ -52,10 +52,10 @@ pub(crate) struct FormFields {
 
 impl FormFields {
     /// Reads them; lists are fields of the same name, with or without brackets.
-    pub(crate) fn new(body: &[u8], parts: &[Part<'_>]) -> Self {
+    pub(crate) fn new(body: &[u8], parts: &[Part]) -> Self {
         let texts = |name: &str| {
             let named = parts.iter().filter(|part| {
-                !part.is_file && part.name.strip_suffix("[]").unwrap_or(part.name) == name
+                !part.is_file && part.name.strip_suffix("[]").unwrap_or(&part.name) == name
             });
             let text =
                 named.filter_map(|part| std::str::from_utf8(body.get(part.range.clone())?).ok());
@@ -68,6 +68,13 @@ impl FormFields {
             extra: texts("additional_drop_params"),
             allowed: texts("allowed_openai_params"),
         }
+    }
+
+    /// The fields that do not go to the deployment as they are, besides those for the gateway.
+    pub(crate) fn kept_out(&self, config: &UpstreamConfig) -> Vec<String> {
+        let rejected = config.quirks.unsupported.iter();
+        let rejected = rejected.filter(|name| !self.allowed.contains(name));
+        rejected.chain(&self.extra).cloned().collect()
     }
 }
 

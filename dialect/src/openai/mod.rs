@@ -18,6 +18,7 @@ use dragoman_proto::{ApiError, Operation, UpstreamConfig};
 use crate::{
     failure::{Failure, ProviderError},
     meter::Meter,
+    multipart::Part,
     registry::ProviderDialect,
     request::{Call, ResponseContext, Translated},
     sink::EventTranslator,
@@ -47,6 +48,10 @@ impl ProviderDialect for OpenAi {
 
     fn request(&self, call: &Call<'_>) -> Result<Translated, ApiError> {
         request::translate(call)
+    }
+
+    fn beginning(&self, call: &Call<'_>, parts: &[Part]) -> Result<Option<Translated>, ApiError> {
+        form::translate_beginning(call, parts)
     }
 
     fn stream(&self, context: &ResponseContext) -> Box<dyn EventTranslator> {

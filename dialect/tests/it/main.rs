@@ -10,6 +10,7 @@ mod completions;
 mod demands;
 mod edge;
 mod endpoints;
+mod forms;
 mod golden;
 mod google;
 mod media;

@@ -23,9 +23,18 @@ pub(super) fn last(entry: &RequestEntry, report: Option<&AttemptReport>) -> Stat
         Outcome::Broken => State::Broken,
         Outcome::Streaming if client_left => State::Cancelled,
         Outcome::Streaming => State::Broken,
+        Outcome::Sending if client_left || is_left_undone(entry) => State::Cancelled,
         Outcome::Sent | Outcome::Failed | Outcome::Unspecified if client_left => State::Cancelled,
-        Outcome::Sent | Outcome::Failed | Outcome::Unspecified => State::Failed,
+        Outcome::Sending | Outcome::Sent | Outcome::Failed | Outcome::Unspecified => State::Failed,
     }
+}
+
+/// Whether a request that was on its way ended because its client sent no more: nothing else takes
+/// time before it is whole.
+fn is_left_undone(entry: &RequestEntry) -> bool {
+    const REQUEST_TIMEOUT: u16 = 408;
+    let timed_out = entry.failure == Some(Failure::Timeout);
+    timed_out || (entry.failure.is_none() && entry.status == Some(REQUEST_TIMEOUT))
 }
 
 /// How an attempt ended that another one followed.
@@ -34,7 +43,7 @@ pub(super) fn earlier(report: &AttemptReport) -> State {
         Outcome::Complete => State::Complete,
         Outcome::Rejected => State::Rejected,
         Outcome::Broken | Outcome::Streaming => State::Broken,
-        Outcome::Sent | Outcome::Failed | Outcome::Unspecified => State::Failed,
+        Outcome::Sending | Outcome::Sent | Outcome::Failed | Outcome::Unspecified => State::Failed,
     }
 }
 
@@ -51,7 +60,11 @@ pub(super) fn error_code(
         .map(|report| report.error_code.as_str())
         .filter(|code| !code.is_empty() && state != State::Cancelled);
     let seen = failure.map(Failure::code);
-    // The request's log entry has the flags of its last attempt alone.
-    let silent = (state == State::Failed).then_some("no_answer");
+    let silent = match state {
+        // The request's log entry has the flags of its last attempt alone.
+        State::Failed => Some("no_answer"),
+        State::Cancelled => Some(Failure::Timeout.code()),
+        _ => None,
+    };
     reported.or(seen).or(silent).map(str::to_owned)
 }

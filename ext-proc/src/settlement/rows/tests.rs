@@ -103,6 +103,31 @@ fn a_client_that_leaves_before_the_answer_is_cancelled_without_a_status() {
 }
 
 #[test]
+fn a_request_that_its_client_did_not_finish_is_no_failure_of_the_deployment() {
+    let sending = with_report(entry(&admission(false)), &report(Outcome::Sending));
+    let idle = ResponseFlags {
+        stream_idle_timeout: true,
+        ..ResponseFlags::default()
+    };
+    for undone in [
+        with_status(sending.clone(), 408),
+        with_status(with_flags(sending.clone(), idle), 408),
+        with_status(with_flags(sending.clone(), client_left()), 0),
+    ] {
+        let record = settled(&undone);
+        assert_eq!(record.request.state, State::Cancelled);
+        assert!(record.request.error_code.is_some());
+        assert_eq!(record.request.charge, Charge::nothing());
+    }
+    let reset = ResponseFlags {
+        upstream_remote_reset: true,
+        ..ResponseFlags::default()
+    };
+    let record = settled(&with_status(with_flags(sending, reset), 502));
+    assert_eq!(record.request.state, State::Failed);
+}
+
+#[test]
 fn a_client_that_leaves_at_the_very_end_had_its_answer() {
     let report = with_usage(report(Outcome::Complete), 20, 10);
     let entry = with_flags(with_report(entry(&admission(true)), &report), client_left());

@@ -1,22 +1,23 @@
 //! `multipart/form-data` (RFC 7578), as far as a gateway looks into it: names and short values. Files
 //! are never copied.
 
+mod reader;
+
 use std::ops::Range;
 
-use memchr::memmem;
+use dragoman_proto::ApiError;
 
-/// Forms of these endpoints have a dozen parts; images may be sixteen.
-const MAX_PARTS: usize = 256;
+pub(crate) use reader::{Event, PartHead, Reader};
 
 /// A part of a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Part<'a> {
+pub(crate) struct Part {
     /// The field's name.
-    pub(crate) name: &'a str,
+    pub(crate) name: String,
     /// Whether it is a file.
     pub(crate) is_file: bool,
     /// `content-type`, where it says so.
-    pub(crate) content_type: Option<&'a str>,
+    pub(crate) content_type: Option<String>,
     /// Where its bytes are in the body.
     pub(crate) range: Range<usize>,
     /// The same with the delimiter before it and its headers.
@@ -43,99 +44,103 @@ pub(crate) enum FormError {
     Unterminated,
     #[error("a part of the form has no name")]
     Unnamed,
+    #[error("the head of a part of the form is longer than 8 KiB")]
+    LongHead,
+    #[error("the form can be read in two ways: a boundary or the head of a part is misplaced")]
+    Ambiguous,
     #[error("the form has more than 256 parts")]
     TooMany,
 }
 
-/// The boundary in a content type of `multipart/form-data`.
+impl From<FormError> for ApiError {
+    fn from(error: FormError) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+/// The boundary in a content type of `multipart/form-data` (RFC 2046, 5.1.1); `None` also where there
+/// are two, of which the provider may take the other.
 pub(crate) fn boundary(content_type: &str) -> Option<&str> {
     let (kind, parameters) = content_type.split_once(';')?;
     if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
         return None;
     }
-    parameters
+    let mut found = parameters
         .split(';')
         .filter_map(|parameter| parameter.split_once('='))
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"))
-        .map(|(_, value)| value.trim().trim_matches('"'))
-        .filter(|value| !value.is_empty() && value.len() <= 200)
+        .filter(|(name, _)| name.trim().to_ascii_lowercase().starts_with("boundary"));
+    let (name, value) = found.next()?;
+    let value = value.trim();
+    let value = value
+        .strip_prefix('"')
+        .and_then(|value| value.strip_suffix('"'))
+        .unwrap_or(value);
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || "'()+_,-./:=? ".contains(c);
+    let is_usable = name.trim().eq_ignore_ascii_case("boundary")
+        && found.next().is_none()
+        && (1..=200).contains(&value.len())
+        && value.chars().all(is_fit);
+    is_usable.then_some(value)
 }
 
 /// The parts of a form, in order.
-pub(crate) fn parts<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<Part<'a>>, FormError> {
-    let delimiter = format!("--{}", boundary(content_type).ok_or(FormError::Boundary)?);
-    let finder = memmem::Finder::new(delimiter.as_bytes());
+pub(crate) fn parts(content_type: &str, body: &[u8]) -> Result<Vec<Part>, FormError> {
+    let mut reader = Reader::new(content_type)?;
     let mut parts = Vec::new();
-    let mut at = finder.find(body).ok_or(FormError::Unterminated)? + delimiter.len();
-    loop {
-        let rest = body.get(at..).unwrap_or_default();
-        if rest.starts_with(b"--") {
-            return Ok(parts);
+    reader.feed(body, &mut |event| {
+        Part::note(&mut parts, event);
+        Ok::<(), FormError>(())
+    })?;
+    reader.finish()?;
+    Ok(parts)
+}
+
+impl Part {
+    /// Keeps what `event` says of a form's parts. One that has not ended has no bytes yet.
+    pub(crate) fn note(parts: &mut Vec<Self>, event: Event<'_>) {
+        match event {
+            Event::Begin {
+                head,
+                delimiter,
+                start,
+            } => parts.push(Self {
+                name: head.name,
+                is_file: head.is_file,
+                content_type: head.content_type,
+                range: start..start,
+                whole: delimiter..start,
+            }),
+            Event::Bytes(_) => {}
+            Event::End(end) => {
+                if let Some(part) = parts.last_mut() {
+                    part.range.end = end;
+                    part.whole.end = end + 2;
+                }
+            }
         }
-        if parts.len() >= MAX_PARTS {
-            return Err(FormError::TooMany);
-        }
-        let headers_end = memmem::find(rest, b"\r\n\r\n").ok_or(FormError::Unterminated)?;
-        let headers = rest.get(..headers_end).unwrap_or_default();
-        let (name, is_file) = disposition(headers).ok_or(FormError::Unnamed)?;
-        let content_type = header(headers, "content-type:");
-        let start = at + headers_end + 4;
-        let length = finder
-            .find(body.get(start..).unwrap_or_default())
-            .ok_or(FormError::Unterminated)?;
-        parts.push(Part {
-            name,
-            is_file,
-            content_type,
-            range: start..start + length.saturating_sub(2),
-            whole: at - delimiter.len()..start + length,
-        });
-        at = start + length + delimiter.len();
     }
 }
 
-/// The name in a part's headers, and whether it has a file name too.
-fn disposition(headers: &[u8]) -> Option<(&str, bool)> {
-    let line = header(headers, "content-disposition:")?;
-    let mut name = None;
-    let mut is_file = false;
-    for parameter in line.split(';') {
-        let Some((key, value)) = parameter.split_once('=') else {
-            continue;
-        };
-        match key.trim().to_ascii_lowercase().as_str() {
-            "name" => name = Some(value.trim().trim_matches('"')),
-            "filename" | "filename*" => is_file = true,
-            _ => {}
-        }
-    }
-    name.map(|name| (name, is_file))
+/// A field's name without what makes it a list or a member of an object.
+pub(crate) fn plain(name: &str) -> &str {
+    name.split('[').next().unwrap_or(name)
 }
 
 /// The text of the last field called `name`.
-pub(crate) fn text<'a>(body: &'a [u8], parts: &[Part<'_>], name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(body: &'a [u8], parts: &[Part], name: &str) -> Option<&'a str> {
     let part = parts
         .iter()
         .rfind(|part| part.name == name && !part.is_file)?;
     std::str::from_utf8(body.get(part.range.clone())?).ok()
 }
 
-/// A header of a part, by its name in lower case with the colon.
-fn header<'a>(headers: &'a [u8], name: &str) -> Option<&'a str> {
-    let headers = std::str::from_utf8(headers).ok()?;
-    headers.split("\r\n").find_map(|line| {
-        let (start, value) = line.split_at_checked(name.len())?;
-        start.eq_ignore_ascii_case(name).then(|| value.trim())
-    })
-}
-
 /// The form with `more` fields before its parts, and each part as `edit` has it.
 pub(crate) fn edited<'e>(
     content_type: &str,
     body: &[u8],
-    parts: &[Part<'_>],
+    parts: &[Part],
     more: &[(&str, &str)],
-    edit: impl Fn(&Part<'_>) -> Edit<'e>,
+    edit: impl Fn(&Part) -> Edit<'e>,
 ) -> Option<Vec<u8>> {
     let boundary = boundary(content_type)?;
     let mut form = Vec::with_capacity(body.len() + 256);
@@ -180,7 +185,7 @@ mod tests {
 
     fn edit(more: &[(&str, &str)], name: &str, edit: Edit<'_>) -> Vec<u8> {
         let found = parts(TYPE, FORM).unwrap();
-        let kept = |part: &Part<'_>| if part.name == name { edit } else { Edit::Keep };
+        let kept = |part: &Part| if part.name == name { edit } else { Edit::Keep };
         edited(TYPE, FORM, &found, more, kept).unwrap()
     }
 
@@ -198,7 +203,10 @@ mod tests {
             let form = edit(&[], gone, Edit::Drop);
             let again = parts(TYPE, &form).unwrap();
             assert_eq!(
-                again.iter().map(|part| part.name).collect::<Vec<_>>(),
+                again
+                    .iter()
+                    .map(|part| part.name.as_str())
+                    .collect::<Vec<_>>(),
                 [left]
             );
         }
@@ -215,7 +223,7 @@ mod tests {
     #[test]
     fn a_part_tells_its_type() {
         let found = parts(TYPE, FORM).unwrap();
-        assert_eq!(found[0].content_type, Some("audio/wav"));
+        assert_eq!(found[0].content_type.as_deref(), Some("audio/wav"));
         assert_eq!(found[1].content_type, None);
     }
 
