@@ -4,4 +4,7 @@
 use dragoman_fuzz::requests;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| requests::forms(data));
+fuzz_target!(|data: &[u8]| {
+    requests::forms(data);
+    requests::forms_in_pieces(data);
+});

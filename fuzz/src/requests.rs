@@ -1,6 +1,10 @@
 //! What clients send.
 
-use dragoman_dialect::{Outgoing, RequestHead, edge::inspect, translate_request};
+use dragoman_dialect::{
+    Outgoing, Passage, RequestHead,
+    edge::{Form, inspect},
+    translate_request,
+};
 use dragoman_proto::{Admission, ApiError, Facts, Operation, UpstreamConfig};
 
 use crate::{
@@ -78,6 +82,80 @@ pub fn forms(body: &[u8]) {
             is_a_request(&deployment(name), &admission, Some(FORM), body);
         }
     }
+}
+
+/// `body` as a form that comes in pieces, of a client that says it will be long.
+pub fn forms_in_pieces(body: &[u8]) {
+    const LONG: u64 = 1 << 20;
+    let told = |piece: usize| -> Result<(Vec<Facts>, bool), ApiError> {
+        let mut form = Form::new(Operation::AudioTranscriptions, "/p", FORM, Some(LONG))?;
+        let mut facts = Vec::new();
+        for piece in body.chunks(piece) {
+            form.feed(piece)?;
+            facts.extend(form.early());
+        }
+        facts.extend(form.finish()?);
+        Ok((facts, form.passes()))
+    };
+    let whole = told(body.len().max(1));
+    assert!(whole.as_ref().is_ok_and(|(facts, _)| facts.len() == 1) || whole.is_err());
+    for piece in [1, 3, 64] {
+        assert_eq!(told(piece), whole, "in pieces of {piece}");
+    }
+    for name in ["openai", "azure", "groq"] {
+        let config = deployment(name);
+        let whole = passed(&config, body, body.len().max(1));
+        for piece in [1, 3, 64] {
+            assert_eq!(
+                passed(&config, body, piece),
+                whole,
+                "{name}, in pieces of {piece}"
+            );
+        }
+        let Some(sent) = whole else {
+            continue;
+        };
+        let head = RequestHead {
+            content_type: Some(FORM),
+            ..RequestHead::default()
+        };
+        let admission = admission(Operation::AudioTranscriptions, false);
+        let held = translate_request(&config, &admission, &head, body);
+        let Ok(Outgoing::Request(held)) = held else {
+            panic!("{name}: a form that passes is refused when it is whole: {held:?}");
+        };
+        assert_eq!(Some(sent), held.body, "{name}");
+    }
+}
+
+/// What a provider gets of a form that comes in pieces of this length, where it passes.
+fn passed(config: &UpstreamConfig, body: &[u8], piece: usize) -> Option<Vec<u8>> {
+    pass(config, body, piece).ok().flatten()
+}
+
+fn pass(config: &UpstreamConfig, body: &[u8], piece: usize) -> Result<Option<Vec<u8>>, ApiError> {
+    let mut passage = Passage::new(FORM)?;
+    let mut sent = None;
+    let admission = admission(Operation::AudioTranscriptions, false);
+    let head = RequestHead {
+        content_type: Some(FORM),
+        ..RequestHead::default()
+    };
+    for piece in body.chunks(piece) {
+        passage.feed(piece)?;
+        if let Some(beginning) = passage.beginning()
+            && sent.is_none()
+        {
+            let Some(begun) = passage.translate(config, &admission, &head)? else {
+                return Ok(None);
+            };
+            let mut out = begun.body.unwrap_or_default();
+            out.extend_from_slice(&body[beginning..]);
+            sent = Some(out);
+        }
+    }
+    passage.finish()?;
+    Ok(sent)
 }
 
 /// `body` at each operation.

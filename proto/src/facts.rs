@@ -41,6 +41,9 @@ pub struct Facts {
     /// The path as received.
     #[serde(rename = "p")]
     pub path: String,
+    /// Whether the body is still on its way: it goes on to the provider as the client sends it.
+    #[serde(rename = "w", default, skip_serializing_if = "std::ops::Not::not")]
+    pub arriving: bool,
     /// Routing wishes in the body, which LiteLLM's clients send.
     #[serde(rename = "o", default, skip_serializing_if = "Overrides::is_empty")]
     pub overrides: Overrides,
@@ -186,7 +189,7 @@ mod tests {
         fn any_facts()(
             model in proptest::option::of(".*"),
             operation in proptest::sample::select(&Operation::ALL[..]),
-            stream: bool,
+            (stream, arriving) in any::<(bool, bool)>(),
             prompt_tokens: u64,
             prompt_bound: u64,
             (images, audio_ms, output_tokens, unseen) in any::<(u64, u64, u64, bool)>(),
@@ -202,7 +205,7 @@ mod tests {
             let extent = Extent { images, audio_ms, output_tokens, unseen, unbounded };
             Facts {
                 model, operation, stream, prompt_tokens, prompt_bound, extent, max_tokens, choices,
-                user, demands, path, overrides,
+                user, demands, path, arriving, overrides,
             }
         }
     }

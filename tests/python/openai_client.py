@@ -225,6 +225,23 @@ def speech():
 def transcription():
     answer = client.audio.transcriptions.create(model="whisper", file=("a.wav", b"0123456789"))
     assert answer.text == "Heard 10 bytes.", answer
+    sound = ("a.wav", b"0123456789" * 900_000)
+    answer = client.audio.transcriptions.create(
+        model="whisper", file=sound, language="en", prompt="words", temperature=0.5
+    )
+    assert answer.text == "Heard 9000000 bytes.", answer
+
+
+def refused_transcription():
+    stranger = OpenAI(api_key="sk-wrong", max_retries=0)
+    sound = ("a.wav", b"0123456789" * 900_000)
+    try:
+        stranger.audio.transcriptions.create(model="whisper", file=sound)
+    except openai.AuthenticationError as error:
+        assert error.status_code == 401, error.body
+        assert error.code == "invalid_api_key", error.body
+    else:
+        raise AssertionError("a stranger was heard")
 
 
 def moderation():

@@ -112,6 +112,7 @@ cases! {
     image_generation
     speech
     transcription
+    refused_transcription
     moderation
     responses
     responses_stream

@@ -101,6 +101,7 @@ impl Kind {
             user: None,
             demands: Vec::new(),
             path: "/v1/chat/completions".to_owned(),
+            arriving: false,
             overrides: Overrides::default(),
         };
         let (name, value) = facts.to_header();

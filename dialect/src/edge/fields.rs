@@ -37,6 +37,7 @@ pub(super) fn inspect(operation: Operation, path: &str, body: &[u8]) -> Result<F
             user: None,
             demands: Vec::new(),
             path: path.to_owned(),
+            arriving: false,
             overrides: Overrides::default(),
         },
         tally: Tally::default(),

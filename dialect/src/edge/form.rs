@@ -268,7 +268,10 @@ impl Seen {
     /// Lets the form pass, with a file that lasts at most so long.
     fn pass(&mut self, sound_ms: u64) -> Result<(), ApiError> {
         let prompt = if self.has_prompt { 0 } else { LATE_PROMPT };
-        self.early = Some(self.facts(sound_ms, prompt)?);
+        self.early = Some(Facts {
+            arriving: true,
+            ..self.facts(sound_ms, prompt)?
+        });
         self.passage = Passage::Open { prompt };
         Ok(())
     }
@@ -299,6 +302,7 @@ impl Seen {
             user: user.clone(),
             demands: Vec::new(),
             path: self.path.clone(),
+            arriving: false,
             overrides: Overrides::default(),
         })
     }

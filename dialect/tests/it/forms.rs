@@ -90,7 +90,7 @@ fn the_facts_are_told_before_the_file_has_passed() {
     let facts = reader.early().expect("facts");
     assert_eq!(facts.model.as_deref(), Some("whisper"));
     assert_eq!(facts.user.as_deref(), Some("ada"));
-    assert!(facts.stream);
+    assert!(facts.stream && facts.arriving);
     assert_eq!(
         facts.extent.audio_ms, 60_001,
         "by the header, and the line's end"

@@ -323,9 +323,10 @@ fn response_headers(
 }
 
 /// The cluster of each attempt: the one that bounds a whole answer, where a deployment has one and
-/// the client sets no time of its own.
+/// the client sets no time of its own, nor takes any to send the request.
 fn clusters(live: &Live, facts: &Facts, attempts: &[Attempt]) -> Vec<String> {
-    let bounded = !facts.stream && facts.overrides.timeout_ms.is_none();
+    let is_whole = !facts.stream && !facts.arriving;
+    let bounded = is_whole && facts.overrides.timeout_ms.is_none();
     let cluster = |attempt: &Attempt| {
         let bound = live.served(&attempt.deployment).and_then(|s| s.bound);
         match bound.filter(|_| bounded) {

@@ -45,6 +45,7 @@ fn facts(operation: Operation) -> Facts {
         user: None,
         demands: Vec::new(),
         path: String::new(),
+        arriving: false,
         overrides: Overrides::default(),
     }
 }

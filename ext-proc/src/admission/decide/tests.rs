@@ -62,6 +62,7 @@ fn facts(model: Option<&str>) -> Facts {
         user: Some("ann".into()),
         demands: Vec::new(),
         path: "/v1/chat/completions".into(),
+        arriving: false,
         overrides: Overrides::default(),
     }
 }
@@ -179,6 +180,29 @@ async fn a_stream_s_first_token_has_its_own_timeout() {
     let admitted = admitted(&streaming).await;
     assert_eq!(admitted.attempt_timeout, Duration::from_secs(10));
     assert!(admitted.total_timeout > STREAM_LIMIT);
+}
+
+#[tokio::test]
+async fn what_a_client_takes_to_send_is_no_time_of_an_attempt_s() {
+    let whole = admitted(&facts(Some("smart"))).await;
+    let arriving = Facts {
+        arriving: true,
+        ..facts(Some("smart"))
+    };
+    let arriving = admitted(&arriving).await;
+    let timed = |admitted: &Admitted| {
+        let clusters = admitted.plan.clusters.iter();
+        clusters.filter(|name| is_timed(name)).count()
+    };
+    assert!(timed(&whole) > 0);
+    assert_eq!(timed(&arriving), 0);
+    assert_eq!(arriving.attempt_timeout, whole.attempt_timeout);
+}
+
+/// Whether a cluster bounds an attempt from its beginning.
+fn is_timed(cluster: &str) -> bool {
+    dragoman_envoy::deployment_of(cluster)
+        .is_some_and(|deployment| cluster == timed_cluster_name(deployment))
 }
 
 #[tokio::test]
