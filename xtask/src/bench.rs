@@ -2,38 +2,33 @@
 //!
 //! Between them stands an Envoy that asks the service and does nothing else: what no chain with a
 //! service beside Envoy can do better than. All stand before the same scripted provider, all with
-//! one worker, and they take turns within one run: absolute times say something about the machine,
-//! the ratios about us.
+//! as many workers (one, unless asked otherwise), and they take turns within one run: absolute
+//! times say something about the machine, the ratios about us.
 
-use std::fs;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use dragoman_proto::{Extent, Facts, Operation, Overrides};
 use serde_json::json;
 
-use crate::daemon::Daemon;
 use crate::progress::step;
-use crate::stack::{Provider, Setup, Stack};
 use crate::workspace::{Profile, Workspace};
-use crate::{build, envoy, http, ports, process, wasm};
+use crate::{ports, process};
 
 mod bootstrap;
+mod ground;
 mod ledger;
 mod load;
 mod memory;
 mod report;
 
+use ground::Ground;
 use load::Target;
 use report::{Contender, Results};
 
 const KEY: &str = "sk-bench";
 const CONNECTIONS: usize = 16;
-const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// Options of `cargo xtask bench`.
 #[derive(Debug, Args)]
@@ -47,6 +42,9 @@ pub(crate) struct Options {
     /// Instead: the memory that so many open streams take
     #[arg(long, conflicts_with = "ledger")]
     streams: Option<usize>,
+    /// Workers of each Envoy
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    workers: u32,
     /// With `--ledger`: the development build, which is there sooner
     #[arg(long, requires = "ledger")]
     dev: bool,
@@ -120,27 +118,18 @@ pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
         return ledger::bench(workspace, profile, rows);
     }
     if let Some(streams) = options.streams {
-        return memory::bench(workspace, streams);
+        return memory::bench(workspace, streams, options.workers);
     }
-    let envoy = envoy::find_or_install(workspace)?;
-    wasm::build(workspace)?;
-    let provider = [("dragoman-tests", "scripted-provider")];
-    let service = build::service(workspace, Profile::Release, &provider)?;
-    let home = workspace.target.join("bench");
-    if home.exists() {
-        fs::remove_dir_all(&home).with_context(|| format!("cannot empty {}", home.display()))?;
-    }
-    fs::create_dir_all(&home)?;
-    let binary = workspace.binary(Profile::Release, "scripted-provider");
-    let mut provider = Provider::start(&binary, &home, &["--fast"])?;
+    let ground = Ground::prepare(workspace, options.workers)?;
+    let mut provider = ground.provider(&["--fast"])?;
     let plain_at = ports::free()?;
     let plain_bootstrap = bootstrap::plain(plain_at, provider.address);
-    let mut plain = start_envoy(&envoy, &home, "plain Envoy", plain_at, &plain_bootstrap)?;
-    let (chain_at, mut chain) = start_chain(&service, &envoy, &home, provider.address, "fast")?;
+    let mut plain = ground.envoy("plain Envoy", plain_at, &plain_bootstrap)?;
+    let (chain_at, mut chain) = ground.chain(provider.address, "fast")?;
     let asking_at = ports::free()?;
-    let socket = home.join("chain/grpc.sock");
+    let socket = ground.home.join("chain/grpc.sock");
     let asking_bootstrap = bootstrap::asking(asking_at, provider.address, &socket);
-    let mut asking = start_envoy(&envoy, &home, "asking Envoy", asking_at, &asking_bootstrap)?;
+    let mut asking = ground.envoy("asking Envoy", asking_at, &asking_bootstrap)?;
 
     let mut results = Results::default();
     step("measuring", || {
@@ -153,13 +142,13 @@ pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<()> {
             Target::new(at, KEY, &kind.facts(), &kind.body())
         })
     })
-    .inspect_err(|_| eprintln!("the logs are in {}", home.display()))?;
+    .inspect_err(|_| eprintln!("the logs are in {}", ground.home.display()))?;
     asking.stop(Duration::from_secs(5));
     chain.require_running()?;
     chain.stop();
     plain.stop(Duration::from_secs(5));
     provider.stop();
-    println!("{}", report::machine(&envoy::version(&envoy)?));
+    println!("{}", ground.machine()?);
     println!("{results}");
     Ok(())
 }
@@ -195,62 +184,4 @@ fn measure(
         }
     }
     Ok(())
-}
-
-fn start_chain(
-    service: &Path,
-    envoy: &Path,
-    home: &Path,
-    provider: SocketAddr,
-    model: &str,
-) -> Result<(SocketAddr, Stack)> {
-    let config = home.join("config.yaml");
-    fs::write(&config, chain_config(provider, model))?;
-    let http = ports::free()?;
-    let stack = Stack::start(&Setup {
-        service,
-        envoy,
-        config: &config,
-        state: &home.join("chain"),
-        http,
-        https: ports::free()?,
-        workers: Some(1),
-        environment: Vec::new(),
-    })?;
-    Ok((http, stack))
-}
-
-/// A model with prices, at the scripted provider.
-fn chain_config(provider: SocketAddr, model: &str) -> String {
-    format!(
-        "model_list:\n  - model_name: bench\n    litellm_params:\n      model: openai/{model}\n      \
-         api_base: http://{provider}/v1\n      api_key: sk-provider\n      \
-         input_cost_per_token: 0.000001\n      output_cost_per_token: 0.000002\n\
-         general_settings:\n  master_key: {KEY}\n"
-    )
-}
-
-/// An Envoy with one worker and a bootstrap of ours.
-fn start_envoy(
-    envoy: &Path,
-    home: &Path,
-    name: &'static str,
-    at: SocketAddr,
-    bootstrap: &serde_json::Value,
-) -> Result<Daemon> {
-    let file = home.join(format!("{}.json", name.replace(' ', "-")));
-    fs::write(&file, bootstrap.to_string())?;
-    let mut command = Command::new(envoy);
-    command
-        .arg("--config-path")
-        .arg(&file)
-        .args(["--disable-hot-restart", "--concurrency", "1"]);
-    let log: PathBuf = home.join(format!("{}.log", name.replace(' ', "-")));
-    let mut daemon = Daemon::start(name, &command, log)?;
-    let end = Instant::now() + START_LIMIT;
-    while http::ask(at, "GET", "/").is_err() && Instant::now() < end {
-        daemon.require_running()?;
-        process::pause(Duration::from_millis(50))?;
-    }
-    Ok(daemon)
 }

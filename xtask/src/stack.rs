@@ -33,7 +33,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) http: SocketAddr,
     pub(crate) https: SocketAddr,
     /// Envoy's worker threads; as many as cores when `None`.
-    pub(crate) workers: Option<usize>,
+    pub(crate) workers: Option<u32>,
     /// More environment for the service.
     pub(crate) environment: Vec<(String, String)>,
 }

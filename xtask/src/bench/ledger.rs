@@ -177,7 +177,7 @@ impl Scene {
     fn start(&self, more: &str) -> Result<(SocketAddr, Stack)> {
         let config = self.home.join("config.yaml");
         let provider = self.provider.address;
-        let text = super::chain_config(provider, "fast") + more;
+        let text = super::ground::chain_config(provider, "fast") + more;
         fs::write(&config, text)?;
         let http = ports::free()?;
         let stack = Stack::start(&Setup {

@@ -4,7 +4,6 @@
 //! Each stream has brought two thousand events when it is weighed, which were read at once, and goes on:
 //! whatever were kept of what has passed would show.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -12,11 +11,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use super::{KEY, bootstrap, report, start_chain, start_envoy};
+use super::ground::Ground;
+use super::{KEY, bootstrap};
 use crate::progress::step;
-use crate::stack::Provider;
-use crate::workspace::{Profile, Workspace};
-use crate::{build, envoy, ports, process, wasm};
+use crate::workspace::Workspace;
+use crate::{ports, process};
 
 /// Two thousand events, and then nothing for as long as somebody listens.
 const MODEL: &str = "x!words-5000!stall-after-2000";
@@ -26,22 +25,13 @@ const ARRIVED: usize = 1_950;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Opens `streams` through each, one after the other, and prints what each of them weighs.
-pub(crate) fn bench(workspace: &Workspace, streams: usize) -> Result<()> {
-    let envoy = envoy::find_or_install(workspace)?;
-    wasm::build(workspace)?;
-    let provider = [("dragoman-tests", "scripted-provider")];
-    let service = build::service(workspace, Profile::Release, &provider)?;
-    let home = workspace.target.join("bench");
-    if home.exists() {
-        fs::remove_dir_all(&home).with_context(|| format!("cannot empty {}", home.display()))?;
-    }
-    fs::create_dir_all(&home)?;
-    let binary = workspace.binary(Profile::Release, "scripted-provider");
-    let mut provider = Provider::start(&binary, &home, &[])?;
+pub(crate) fn bench(workspace: &Workspace, streams: usize, workers: u32) -> Result<()> {
+    let ground = Ground::prepare(workspace, workers)?;
+    let mut provider = ground.provider(&[])?;
     let plain_at = ports::free()?;
     let bootstrap = bootstrap::plain(plain_at, provider.address);
-    let mut plain = start_envoy(&envoy, &home, "plain Envoy", plain_at, &bootstrap)?;
-    let (chain_at, mut chain) = start_chain(&service, &envoy, &home, provider.address, MODEL)?;
+    let mut plain = ground.envoy("plain Envoy", plain_at, &bootstrap)?;
+    let (chain_at, mut chain) = ground.chain(provider.address, MODEL)?;
 
     let of_plain = step("a plain Envoy", || {
         weigh(streams, plain_at, MODEL, || Ok([plain.resident_kib()?, 0]))
@@ -52,7 +42,7 @@ pub(crate) fn bench(workspace: &Workspace, streams: usize) -> Result<()> {
     chain.stop();
     plain.stop(Duration::from_secs(5));
     provider.stop();
-    println!("{}", report::machine(&envoy::version(&envoy)?));
+    println!("{}", ground.machine()?);
     println!("| memory of an open stream, of {streams} | plain Envoy | whole chain |");
     println!("|---|---:|---:|");
     println!("| Envoy | {} KiB | {} KiB |", of_plain[0], of_chain[0]);

@@ -169,7 +169,7 @@ fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
 }
 
 /// The line that says what was measured on.
-pub(crate) fn machine(envoy: &str) -> String {
+pub(crate) fn machine(envoy: &str, workers: u32) -> String {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info
@@ -177,7 +177,7 @@ pub(crate) fn machine(envoy: &str) -> String {
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or("unknown processor", |(_, model)| model);
     format!(
-        "{cores} cores ({model}), Envoy {envoy} with one worker, Dragoman {} in release mode; \
+        "{cores} cores ({model}), Envoy {envoy} with {workers} worker(s), Dragoman {} in release mode; \
          generator, provider and service share the cores\n",
         env!("CARGO_PKG_VERSION")
     )
