@@ -44,6 +44,13 @@ impl<'a> Object<'a> {
         serde_json::from_str(self.some(name)?.get()).ok()
     }
 
+    /// The value of `name` as an object, which is empty when it is none.
+    pub(crate) fn object(&self, name: &str) -> Object<'_> {
+        self.some(name)
+            .and_then(|raw| serde_json::from_str(raw.get()).ok())
+            .unwrap_or_default()
+    }
+
     pub(crate) fn remove(&mut self, name: &str) -> bool {
         let before = self.members.len();
         self.members.retain(|(n, _)| n != name);

@@ -2,11 +2,19 @@
 
 use dragoman_proto::{Admission, ApiError, ClientDialect, Dialect, Operation, UpstreamConfig};
 
+use serde::Serialize;
+
 use crate::{
     client::{self, Client},
+    edge,
     head::RequestHead,
+    hub::Unsupported,
+    json::{self, Object},
     registry,
 };
+
+/// By how much a translated body may be longer than the client's before it has to grow.
+const ROOM: usize = 512;
 
 /// One attempt, as a dialect's folder sees it.
 #[derive(Debug)]
@@ -81,6 +89,44 @@ impl ResponseContext {
                 self.operation.client_dialect()
             }
         }
+    }
+}
+
+impl<'a> Call<'a> {
+    /// The client's JSON.
+    pub(crate) fn object(&self) -> Result<Object<'a>, ApiError> {
+        Object::parse(self.body).map_err(|error| edge::invalid_json(&error))
+    }
+
+    /// What is sent: `body` as JSON, unless there is something in the request that must not be
+    /// `unsupported`.
+    pub(crate) fn sends<B: Serialize + ?Sized>(
+        &self,
+        path: String,
+        headers: Vec<(&'static str, String)>,
+        body: &B,
+        unsupported: Unsupported,
+        response: ResponseContext,
+    ) -> Result<Translated, ApiError> {
+        let mut bytes = Vec::with_capacity(self.body.len() + ROOM);
+        json::write(&mut bytes, body);
+        Ok(Translated {
+            path,
+            headers,
+            body: Some(bytes),
+            dropped: unsupported.finish()?,
+            response,
+        })
+    }
+
+    /// The headers of JSON that is answered with JSON or, as a stream, with the type `stream`.
+    pub(crate) fn json_headers(&self, stream: &str) -> Vec<(&'static str, String)> {
+        const JSON: &str = "application/json";
+        let accept = if self.admission.stream { stream } else { JSON };
+        vec![
+            ("content-type", JSON.to_owned()),
+            ("accept", accept.to_owned()),
+        ]
     }
 }
 

@@ -88,14 +88,7 @@ fn path(call: &Call<'_>) -> String {
 
 /// The headers of every request.
 fn headers(call: &Call<'_>) -> Vec<(&'static str, String)> {
-    let accept = if call.admission.stream {
-        "text/event-stream"
-    } else {
-        "application/json"
-    };
-    vec![
-        ("content-type", "application/json".to_owned()),
-        ("accept", accept.to_owned()),
-        ("anthropic-version", "2023-06-01".to_owned()),
-    ]
+    let mut headers = call.json_headers("text/event-stream");
+    headers.push(("anthropic-version", "2023-06-01".to_owned()));
+    headers
 }

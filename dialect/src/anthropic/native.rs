@@ -11,7 +11,6 @@ use super::{
     thinking,
 };
 use crate::{
-    edge,
     failure::Failure,
     framing::Event,
     hub::{self, Unsupported, prepare},
@@ -38,7 +37,7 @@ const DEAR: [&str; 2] = ["context-1m-", "fast-mode-"];
 
 /// The client's request for this deployment.
 pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
-    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut request = call.object()?;
     let given: Vec<String> = request.names().map(str::to_owned).collect();
     let mut unsupported = prepare(&mut request, call.config);
     // A deployment's defaults are chat's, of which not all have a place here.

@@ -23,8 +23,7 @@ use super::{
     search, thinking, tools,
 };
 use crate::{
-    edge,
-    hub::{self, ResponseFormat, Unsupported, prepare},
+    hub::{self, Format, Unsupported, prepare},
     json::{self, Object},
     request::{Call, Translated},
 };
@@ -82,7 +81,7 @@ const TRANSLATED: [&str; 19] = [
 
 /// The client's chat request as a Messages request.
 pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
-    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut request = call.object()?;
     let mut unsupported = prepare(&mut request, call.config);
     refuse(&mut request, call, &mut unsupported);
     let mut rest = request.clone();
@@ -92,23 +91,14 @@ pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
         unsupported.leave_out("messages.reasoning_content");
     }
     let mut response = call.context();
-    let options: Object<'_> = object(&request, "stream_options");
-    response.include_usage = options.read("include_usage").unwrap_or(false);
+    response.include_usage = hub::wants_usage(&request);
     let mut headers = headers(call);
     if conversation.uses_files {
         headers.push(("anthropic-beta", "files-api-2025-04-14".to_owned()));
     }
     let mut message = build(&request, &rest, call, conversation, &mut unsupported)?;
     response.json_tool = response_format(&request, &mut message)?;
-    let mut body = Vec::with_capacity(call.body.len() + 512);
-    json::write(&mut body, &message);
-    Ok(Translated {
-        path: path(call),
-        headers,
-        body: Some(body),
-        dropped: unsupported.finish()?,
-        response,
-    })
+    call.sends(path(call), headers, &message, unsupported, response)
 }
 
 /// Takes out what cannot be expressed.
@@ -165,7 +155,7 @@ fn build<'a>(
     conversation: Conversation<'a>,
     unsupported: &mut Unsupported,
 ) -> Result<MessagesRequest<'a>, ApiError> {
-    let mut tools = tools::tools(request.some("tools"), unsupported)?;
+    let mut tools = tools::tools(request, unsupported)?;
     tools.extend(search::tool(request)?);
     let mut tool_choice = None;
     if !tools.is_empty() {
@@ -175,9 +165,7 @@ fn build<'a>(
         tools.push(tools::dummy_tool());
     }
     let cap = call.admission.output_cap;
-    let wanted = request
-        .read::<u64>("max_completion_tokens")
-        .or_else(|| request.read("max_tokens"))
+    let wanted = hub::output_limit(request)
         .unwrap_or_else(|| DEFAULT_MAX_TOKENS.saturating_add(thinking_budget(request)));
     let mut message = MessagesRequest {
         model: &call.config.model,
@@ -199,7 +187,7 @@ fn build<'a>(
 
 /// The budget of the client's own `thinking`, which counts towards `max_tokens`.
 fn thinking_budget(request: &Object<'_>) -> u64 {
-    let thinking: Object<'_> = object(request, "thinking");
+    let thinking: Object<'_> = request.object("thinking");
     thinking.read("budget_tokens").unwrap_or_default()
 }
 
@@ -255,30 +243,17 @@ fn response_format<'a>(
     request: &'a Object<'_>,
     message: &mut MessagesRequest<'a>,
 ) -> Result<bool, ApiError> {
-    const FIELD: &str = "response_format";
-    let Some(raw) = request.some(FIELD) else {
-        return Ok(false);
-    };
-    let invalid = |what: &str| ApiError::invalid(what.to_owned()).param(FIELD);
-    let format: ResponseFormat<'a> =
-        serde_json::from_str(raw.get()).map_err(|_| invalid("response_format is not readable"))?;
-    match &*format.r#type {
-        "text" => Ok(false),
-        "json_object" => {
+    match hub::format(request)? {
+        None | Some(Format::Text) => Ok(false),
+        Some(Format::Json) => {
             let instruction = serde_json::from_str::<&RawValue>(JSON_INSTRUCTION).ok();
             message.system.extend(instruction.map(text_block));
             Ok(false)
         }
-        "json_schema" => {
-            let schema = format
-                .json_schema
-                .ok_or_else(|| invalid("response_format.json_schema is missing"))?;
+        Some(Format::Schema(schema)) => {
             force_json(message, tools::json_tool(&schema));
             Ok(true)
         }
-        kind => Err(invalid(&format!(
-            "response_format.type is {kind:?}; it must be text, json_object or json_schema"
-        ))),
     }
 }
 
@@ -296,11 +271,4 @@ fn force_json<'a>(message: &mut MessagesRequest<'a>, tool: OutputTool<'a>) {
         name: alone.then_some(Cow::Borrowed(super::JSON_TOOL)),
         disable_parallel_tool_use: None,
     });
-}
-
-fn object<'a>(request: &'a Object<'_>, name: &str) -> Object<'a> {
-    request
-        .some(name)
-        .and_then(|raw| serde_json::from_str(raw.get()).ok())
-        .unwrap_or_default()
 }

@@ -19,15 +19,11 @@ const ANY_OBJECT: &str = r#"{"type":"object","properties":{}}"#;
 
 /// The tools of a request.
 pub(super) fn tools<'a>(
-    raw: Option<&'a RawValue>,
+    request: &'a Object<'_>,
     unsupported: &mut Unsupported,
 ) -> Result<Vec<OutputTool<'a>>, ApiError> {
-    let Some(raw) = raw else {
-        return Ok(Vec::new());
-    };
-    let raws: Vec<&'a RawValue> = serde_json::from_str(raw.get())
-        .map_err(|_| ApiError::invalid("tools must be an array").param("tools"))?;
-    raws.into_iter()
+    hub::tools(request)?
+        .into_iter()
         .enumerate()
         .map(|(at, raw)| tool(raw, at, unsupported))
         .collect()

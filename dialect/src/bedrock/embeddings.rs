@@ -11,16 +11,13 @@ use serde_json::value::RawValue;
 
 use super::{error, path};
 use crate::{
-    edge,
+    cohere::{EmbedRequest, Embeddings},
     failure::Failure,
     hub::{self, Unsupported, prepare},
     json::{self, Object},
     meter::Meter,
     request::{Call, ResponseContext, Translated},
 };
-
-/// For a client that does not say what the vectors are for.
-const DEFAULT_INPUT_TYPE: &str = "search_document";
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,17 +38,6 @@ struct TitanConfig<'a> {
     output_embedding_length: &'a RawValue,
 }
 
-#[derive(Debug, Serialize)]
-struct CohereRequest<'a> {
-    texts: Vec<Cow<'a, str>>,
-    input_type: Cow<'a, str>,
-    embedding_types: [&'a str; 1],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    output_dimension: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    truncate: Option<&'a RawValue>,
-}
-
 /// An answer of either.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -64,60 +50,29 @@ struct Answer<'a> {
     embeddings: Option<&'a RawValue>,
 }
 
-#[derive(Debug, Deserialize)]
-struct ByType<'a> {
-    #[serde(borrow)]
-    float: Vec<&'a RawValue>,
-}
-
 /// The client's request for InvokeModel.
 pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
-    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut request = call.object()?;
     let mut unsupported = prepare(&mut request, call.config);
     let mut response = call.context();
     response.base64 = hub::wants_base64(&request)?;
-    let texts = texts(&request)?;
+    let texts = hub::texts(&request, "Bedrock")?;
     let model = &call.config.model;
-    let mut body = Vec::with_capacity(call.body.len() + 128);
+    let (path, headers) = (path(call, "invoke"), call.json_headers("application/json"));
     if model.contains("cohere.embed") {
-        json::write(&mut body, &cohere(&request, model, texts, &mut unsupported));
+        // The third version has vectors of one length.
+        let length = dimensions(&request, !model.contains("-v3"), &mut unsupported);
+        let embed = EmbedRequest::new(&request, texts, length);
+        call.sends(path, headers, &embed, unsupported, response)
     } else if model.contains("titan-embed") {
-        json::write(&mut body, &titan(&request, call, texts, &mut unsupported)?);
+        let embed = titan(&request, call, texts, &mut unsupported)?;
+        call.sends(path, headers, &embed, unsupported, response)
     } else {
         let error = format!(
             "{} serves /v1/embeddings with models of Titan and of Cohere alone, not with {model}",
             call.config.provider
         );
-        return Err(ApiError::invalid(error).param("model"));
-    }
-    Ok(Translated {
-        path: path(call, "invoke"),
-        headers: vec![
-            ("content-type", "application/json".to_owned()),
-            ("accept", "application/json".to_owned()),
-        ],
-        body: Some(body),
-        dropped: unsupported.finish()?,
-        response,
-    })
-}
-
-fn cohere<'a>(
-    request: &'a Object<'_>,
-    model: &str,
-    texts: Vec<Cow<'a, str>>,
-    unsupported: &mut Unsupported,
-) -> CohereRequest<'a> {
-    CohereRequest {
-        texts,
-        input_type: request
-            .some("input_type")
-            .and_then(json::string)
-            .unwrap_or(Cow::Borrowed(DEFAULT_INPUT_TYPE)),
-        embedding_types: ["float"],
-        // The third version has vectors of one length.
-        output_dimension: dimensions(request, !model.contains("-v3"), unsupported),
-        truncate: request.some("truncate"),
+        Err(ApiError::invalid(error).param("model"))
     }
 }
 
@@ -162,18 +117,6 @@ fn dimensions<'a>(
     None
 }
 
-fn texts<'a>(request: &'a Object<'_>) -> Result<Vec<Cow<'a, str>>, ApiError> {
-    let raw = request.some("input").unwrap_or(RawValue::NULL);
-    if let Some(one) = json::string(raw) {
-        return Ok(vec![one]);
-    }
-    let names: Vec<json::Name<'a>> = serde_json::from_str(raw.get()).map_err(|_| {
-        ApiError::invalid("input must be a string or an array of strings: Bedrock takes no tokens")
-            .param("input")
-    })?;
-    Ok(names.into_iter().map(|name| name.0).collect())
-}
-
 /// The client's answer. Cohere's models are counted in a header, Titan's in the body.
 pub(super) fn answer(
     context: &ResponseContext,
@@ -208,7 +151,7 @@ fn vectors<'a>(answer: &Answer<'a>) -> Option<Vec<&'a RawValue>> {
     if text.starts_with('[') {
         return serde_json::from_str(text).ok();
     }
-    serde_json::from_str::<ByType<'a>>(text)
+    serde_json::from_str::<Embeddings<'a>>(text)
         .ok()
         .map(|by_type| by_type.float)
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::model::Family;
 use crate::{
     anthropic,
-    hub::Unsupported,
+    hub::{self, Unsupported},
     json::{self, Object},
     request::Call,
 };
@@ -65,12 +65,9 @@ pub(super) fn fields<'a>(
         }
     }
     top_k(request, family, &mut fields, unsupported);
-    let asked = request
-        .read::<u64>("max_completion_tokens")
-        .or_else(|| request.read("max_tokens"));
     let mut out = Fields {
         fields,
-        max_tokens: asked,
+        max_tokens: hub::output_limit(request),
     };
     reasoning(request, family, call, unsupported, &mut out)?;
     if let Some(cap) = cap {

@@ -20,9 +20,9 @@ use super::{
     tools,
 };
 use crate::{
-    anthropic, edge,
-    hub::{self, ResponseFormat, Unsupported, prepare},
-    json::{self, Object},
+    anthropic,
+    hub::{self, Format, Unsupported, prepare},
+    json::Object,
     request::{Call, Translated},
 };
 
@@ -90,7 +90,7 @@ const TRANSLATED: [&str; 23] = [
 
 /// The client's chat request for Converse or ConverseStream.
 pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
-    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut request = call.object()?;
     let mut unsupported = prepare(&mut request, call.config);
     if let Some(guardrail) = call.config.defaults.get(GUARDRAIL) {
         request.set(GUARDRAIL, guardrail);
@@ -99,36 +99,25 @@ pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
     let mut rest = request.clone();
     rest.retain(|name| !TRANSLATED.contains(&name) && !BEDROCK_S.contains(&name));
     let mut response = call.context();
-    response.include_usage = includes_usage(&request);
+    response.include_usage = hub::wants_usage(&request);
     let mut converse = converse(&request, &rest, call, &mut unsupported)?;
     response.json_tool = response_format(&request, call, &mut converse)?;
     let parallel = request.read("parallel_tool_calls");
     let family = Family::of(&call.config.model);
     tools::one_call_at_a_time(parallel, family, &mut converse, &mut unsupported);
     keep_own(&mut converse);
-    let mut body = Vec::with_capacity(call.body.len() + 512);
-    json::write(&mut body, &converse);
     let action = if call.admission.stream {
         "converse-stream"
     } else {
         "converse"
     };
-    Ok(Translated {
-        path: path(call, action),
-        headers: vec![("content-type", "application/json".to_owned())],
-        body: Some(body),
-        dropped: unsupported.finish()?,
+    call.sends(
+        path(call, action),
+        vec![("content-type", "application/json".to_owned())],
+        &converse,
+        unsupported,
         response,
-    })
-}
-
-fn includes_usage(request: &Object<'_>) -> bool {
-    let options: Option<Object<'_>> = request
-        .some("stream_options")
-        .and_then(|raw| serde_json::from_str(raw.get()).ok());
-    options
-        .and_then(|options| options.read("include_usage"))
-        .unwrap_or(false)
+    )
 }
 
 /// Takes out what cannot be expressed.
@@ -181,7 +170,7 @@ fn converse<'a>(
         .some("tool_choice")
         .map(hub::tool_choice)
         .transpose()?;
-    let tools = tools::tools(request.some("tools"), family, unsupported)?;
+    let tools = tools::tools(request, family, unsupported)?;
     let mut stop_sequences = hub::stop(request)?;
     stop_sequences.retain(|stop| !stop.is_empty());
     Ok(ConverseRequest {
@@ -236,29 +225,16 @@ fn response_format<'a>(
     call: &Call<'_>,
     converse: &mut ConverseRequest<'a>,
 ) -> Result<bool, ApiError> {
-    const FIELD: &str = "response_format";
-    let Some(raw) = request.some(FIELD) else {
-        return Ok(false);
-    };
-    let invalid = |what: &str| ApiError::invalid(what.to_owned()).param(FIELD);
-    let format: ResponseFormat<'a> =
-        serde_json::from_str(raw.get()).map_err(|_| invalid("response_format is not readable"))?;
-    match &*format.r#type {
-        "text" => Ok(false),
-        "json_object" => {
+    match hub::format(request)? {
+        None | Some(Format::Text) => Ok(false),
+        Some(Format::Json) => {
             let instruction = serde_json::from_str(JSON_INSTRUCTION).ok();
             converse.system.extend(instruction.map(SystemBlock::Text));
             Ok(false)
         }
-        "json_schema" => {
-            let schema = format
-                .json_schema
-                .ok_or_else(|| invalid("response_format.json_schema is missing"))?;
+        Some(Format::Schema(schema)) => {
             let family = Family::of(&call.config.model);
             Ok(tools::answer_by(&schema, family, converse))
         }
-        kind => Err(invalid(&format!(
-            "response_format.type is {kind:?}; it must be text, json_object or json_schema"
-        ))),
     }
 }

@@ -28,15 +28,11 @@ const NOT_A_TOOL: &str = r#""Not a tool. Do not call it.""#;
 
 /// The tools of a request.
 pub(super) fn tools<'a>(
-    raw: Option<&'a RawValue>,
+    request: &'a Object<'_>,
     family: Family,
     unsupported: &mut Unsupported,
 ) -> Result<Vec<OutputTool<'a>>, ApiError> {
-    let Some(raw) = raw else {
-        return Ok(Vec::new());
-    };
-    let raws: Vec<&'a RawValue> = serde_json::from_str(raw.get())
-        .map_err(|_| ApiError::invalid("tools must be an array").param("tools"))?;
+    let raws = hub::tools(request)?;
     let mut tools = Vec::with_capacity(raws.len());
     for (at, raw) in raws.into_iter().enumerate() {
         let place = format!("tools[{at}]");

@@ -8,7 +8,6 @@ use serde_json::value::RawValue;
 
 use super::{error, headers, path, schema::UsageIn};
 use crate::{
-    edge,
     failure::Failure,
     hub::{self, prepare},
     json::{self, Object},
@@ -31,9 +30,12 @@ const TRANSLATED: [&str; 8] = [
     "metadata",
 ];
 
+/// A request to embed, also to models of Cohere's on other platforms.
 #[derive(Debug, Serialize)]
-struct EmbedRequest<'a> {
-    model: &'a str,
+pub(crate) struct EmbedRequest<'a> {
+    /// Where the address does not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
     texts: Vec<Cow<'a, str>>,
     input_type: Cow<'a, str>,
     embedding_types: [&'a str; 1],
@@ -51,51 +53,53 @@ struct EmbedAnswer<'a> {
     meta: Option<UsageIn>,
 }
 
+/// Vectors by the type of their numbers, of which one is asked for.
 #[derive(Debug, Deserialize)]
-struct Embeddings<'a> {
+pub(crate) struct Embeddings<'a> {
     #[serde(borrow)]
-    float: Vec<&'a RawValue>,
+    pub(crate) float: Vec<&'a RawValue>,
+}
+
+impl<'a> EmbedRequest<'a> {
+    /// The client's `request` to embed `texts` in vectors of this length.
+    pub(crate) fn new(
+        request: &'a Object<'_>,
+        texts: Vec<Cow<'a, str>>,
+        output_dimension: Option<&'a RawValue>,
+    ) -> Self {
+        Self {
+            model: None,
+            texts,
+            input_type: request
+                .some("input_type")
+                .and_then(json::string)
+                .unwrap_or(Cow::Borrowed(DEFAULT_INPUT_TYPE)),
+            embedding_types: ["float"],
+            output_dimension,
+            truncate: request.some("truncate"),
+        }
+    }
 }
 
 /// The client's request for `/v2/embed`.
 pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
-    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut request = call.object()?;
     let mut unsupported = prepare(&mut request, call.config);
     unsupported.refuse_strange(&mut request, &TRANSLATED);
     let mut response = call.context();
     response.base64 = hub::wants_base64(&request)?;
+    let texts = hub::texts(&request, "Cohere")?;
     let embed = EmbedRequest {
-        model: &call.config.model,
-        texts: texts(&request)?,
-        input_type: request
-            .some("input_type")
-            .and_then(json::string)
-            .unwrap_or(Cow::Borrowed(DEFAULT_INPUT_TYPE)),
-        embedding_types: ["float"],
-        output_dimension: request.some("dimensions"),
-        truncate: request.some("truncate"),
+        model: Some(&call.config.model),
+        ..EmbedRequest::new(&request, texts, request.some("dimensions"))
     };
-    let mut body = Vec::with_capacity(call.body.len() + 128);
-    json::write(&mut body, &embed);
-    Ok(Translated {
-        path: path(call, "/embed"),
-        headers: headers(call),
-        body: Some(body),
-        dropped: unsupported.finish()?,
+    call.sends(
+        path(call, "/embed"),
+        headers(call),
+        &embed,
+        unsupported,
         response,
-    })
-}
-
-fn texts<'a>(request: &'a Object<'_>) -> Result<Vec<Cow<'a, str>>, ApiError> {
-    let raw = request.some("input").unwrap_or(RawValue::NULL);
-    if let Some(one) = json::string(raw) {
-        return Ok(vec![one]);
-    }
-    let names: Vec<json::Name<'a>> = serde_json::from_str(raw.get()).map_err(|_| {
-        ApiError::invalid("input must be a string or an array of strings: Cohere takes no tokens")
-            .param("input")
-    })?;
-    Ok(names.into_iter().map(|name| name.0).collect())
+    )
 }
 
 /// The client's answer.

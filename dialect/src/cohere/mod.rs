@@ -20,6 +20,8 @@ use crate::{
     sink::EventTranslator,
 };
 
+pub(crate) use embeddings::{EmbedRequest, Embeddings};
+
 /// The dialect.
 #[derive(Debug)]
 pub(crate) struct Cohere;
@@ -72,13 +74,5 @@ fn path(call: &Call<'_>, endpoint: &str) -> String {
 
 /// The headers of every request.
 fn headers(call: &Call<'_>) -> Vec<(&'static str, String)> {
-    let accept = if call.admission.stream {
-        "text/event-stream"
-    } else {
-        "application/json"
-    };
-    vec![
-        ("content-type", "application/json".to_owned()),
-        ("accept", accept.to_owned()),
-    ]
+    call.json_headers("text/event-stream")
 }

@@ -16,8 +16,7 @@ use super::{
     schema::{ChatRequest, JsonFormat, OutputTool, Thinking, ToolFunction},
 };
 use crate::{
-    edge,
-    hub::{self, ResponseFormat, Tool, ToolChoice, Unsupported, prepare},
+    hub::{self, Format, Tool, ToolChoice, Unsupported, prepare},
     json::{self, Object},
     request::{Call, Translated},
 };
@@ -70,7 +69,7 @@ const ANY_OBJECT: &str = r#"{"type":"object","properties":{}}"#;
 
 /// The client's chat request for `/v2/chat`.
 pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
-    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut request = call.object()?;
     let mut unsupported = prepare(&mut request, call.config);
     unsupported.refuse_demands(&mut request, &UNSUPPORTED);
     unsupported.refuse_quirks(&mut request, call);
@@ -84,8 +83,7 @@ pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
         messages.extend(content::message(index, message)?);
     }
     let mut response = call.context();
-    let stream_options: Object<'_> = object(&request, "stream_options");
-    response.include_usage = stream_options.read("include_usage").unwrap_or(false);
+    response.include_usage = hub::wants_usage(&request);
     let choice = request
         .some("tool_choice")
         .map(hub::tool_choice)
@@ -103,32 +101,20 @@ pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
         strict_tools: strict,
         response_format: response_format(&request)?,
         thinking: thinking(&request)?,
-        max_tokens: max_tokens(&request, call),
+        max_tokens: hub::capped(hub::output_limit(&request), call.admission.output_cap),
         stop_sequences: hub::stop(&request)?,
         p: request.some("top_p").or_else(|| request.some("p")),
         k: request.some("top_k").or_else(|| request.some("k")),
         stream: call.admission.stream,
         rest: &rest,
     };
-    let mut body = Vec::with_capacity(call.body.len() + 128);
-    json::write(&mut body, &chat);
-    Ok(Translated {
-        path: path(call, "/chat"),
-        headers: headers(call),
-        body: Some(body),
-        dropped: unsupported.finish()?,
+    call.sends(
+        path(call, "/chat"),
+        headers(call),
+        &chat,
+        unsupported,
         response,
-    })
-}
-
-fn max_tokens(request: &Object<'_>, call: &Call<'_>) -> Option<u64> {
-    let wanted = request
-        .read::<u64>("max_completion_tokens")
-        .or_else(|| request.read("max_tokens"));
-    let cap = call.admission.output_cap;
-    wanted.map_or(cap, |wanted| {
-        Some(cap.map_or(wanted, |cap| cap.min(wanted)))
-    })
+    )
 }
 
 struct Tools<'a> {
@@ -143,15 +129,7 @@ fn tools<'a>(
 ) -> Result<Tools<'a>, ApiError> {
     let mut tools = Vec::new();
     let mut stricts = 0;
-    let Some(raw) = request.some("tools") else {
-        return Ok(Tools {
-            tools,
-            strict: false,
-        });
-    };
-    let raws: Vec<&'a RawValue> = serde_json::from_str(raw.get())
-        .map_err(|_| ApiError::invalid("tools must be an array").param("tools"))?;
-    for (at, raw) in raws.into_iter().enumerate() {
+    for (at, raw) in hub::tools(request)?.into_iter().enumerate() {
         let tool: Option<Tool<'a>> = serde_json::from_str(raw.get()).ok();
         let Some(function) = tool.and_then(|tool| tool.function) else {
             let place = format!("tools[{at}]");
@@ -181,30 +159,10 @@ fn tools<'a>(
 }
 
 fn response_format<'a>(request: &'a Object<'_>) -> Result<Option<JsonFormat<'a>>, ApiError> {
-    const FIELD: &str = "response_format";
-    let Some(raw) = request.some(FIELD) else {
-        return Ok(None);
-    };
-    let invalid = |what: &str| ApiError::invalid(what.to_owned()).param(FIELD);
-    let format: ResponseFormat<'a> =
-        serde_json::from_str(raw.get()).map_err(|_| invalid("response_format is not readable"))?;
-    let json_schema = match &*format.r#type {
-        "text" => return Ok(None),
-        "json_object" => None,
-        "json_schema" => format
-            .json_schema
-            .ok_or_else(|| invalid("response_format.json_schema is missing"))?
-            .schema
-            .filter(|raw| raw.get() != "null"),
-        kind => {
-            return Err(invalid(&format!(
-                "response_format.type is {kind:?}; it must be text, json_object or json_schema"
-            )));
-        }
-    };
-    Ok(Some(JsonFormat {
+    let format = hub::format(request)?.filter(|format| !matches!(format, Format::Text));
+    Ok(format.map(|format| JsonFormat {
         r#type: "json_object",
-        json_schema,
+        json_schema: format.schema(),
     }))
 }
 
@@ -212,7 +170,7 @@ fn response_format<'a>(request: &'a Object<'_>) -> Result<Option<JsonFormat<'a>>
 fn thinking<'a>(request: &'a Object<'_>) -> Result<Option<Thinking<'a>>, ApiError> {
     const FIELD: &str = "reasoning_effort";
     if let Some(raw) = request.some("thinking") {
-        let thinking: Object<'_> = object(request, "thinking");
+        let thinking: Object<'_> = request.object("thinking");
         // Anthropic's word for it.
         let Some(budget) = thinking.read::<u64>("budget_tokens") else {
             return Ok(Some(Thinking::Raw(raw)));
@@ -242,11 +200,4 @@ fn thinking<'a>(request: &'a Object<'_>) -> Result<Option<Thinking<'a>>, ApiErro
         r#type,
         token_budget,
     }))
-}
-
-fn object<'a>(request: &'a Object<'_>, name: &str) -> Object<'a> {
-    request
-        .some(name)
-        .and_then(|raw| serde_json::from_str(raw.get()).ok())
-        .unwrap_or_default()
 }

@@ -4,7 +4,6 @@ use dragoman_proto::ApiError;
 
 use super::{error, headers, path};
 use crate::{
-    edge,
     failure::Failure,
     hub::prepare,
     json::Object,
@@ -21,7 +20,7 @@ const UNSUPPORTED: [(&str, &str); 3] = [
 
 /// The client's request for `/v2/rerank`.
 pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
-    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut request = call.object()?;
     let mut unsupported = prepare(&mut request, call.config);
     unsupported.refuse_demands(&mut request, &UNSUPPORTED);
     request.set("model", &call.config.model);

@@ -10,7 +10,6 @@ use serde_json::value::RawValue;
 
 use super::{Target, error, headers, path, resource, schema::UsageMetadata};
 use crate::{
-    edge,
     failure::Failure,
     hub::{self, prepare},
     json::{self, Object},
@@ -132,7 +131,7 @@ struct Statistics {
 
 /// The client's request.
 pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
-    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut request = call.object()?;
     let mut unsupported = prepare(&mut request, call.config);
     unsupported.refuse_strange(&mut request, &TRANSLATED);
     let mut response = call.context();

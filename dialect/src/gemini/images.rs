@@ -10,7 +10,6 @@ use serde_json::value::RawValue;
 
 use super::{error, headers, path, response, schema::AnswerBlob};
 use crate::{
-    edge,
     failure::Failure,
     hub::{Unsupported, prepare},
     json::{self, Object},
@@ -130,7 +129,7 @@ pub(super) fn is_imagen(model: &str) -> bool {
 
 /// The client's request.
 pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
-    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut request = call.object()?;
     let mut unsupported = prepare(&mut request, call.config);
     unsupported.refuse_demands(&mut request, &UNSUPPORTED);
     unsupported.refuse_strange(&mut request, &TRANSLATED);

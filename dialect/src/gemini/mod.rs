@@ -147,13 +147,5 @@ pub(crate) fn encoded(segment: &str) -> String {
 
 /// The headers of every request.
 fn headers(call: &Call<'_>) -> Vec<(&'static str, String)> {
-    let accept = if call.admission.stream {
-        "text/event-stream"
-    } else {
-        "application/json"
-    };
-    vec![
-        ("content-type", "application/json".to_owned()),
-        ("accept", accept.to_owned()),
-    ]
+    call.json_headers("text/event-stream")
 }

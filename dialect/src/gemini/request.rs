@@ -24,8 +24,7 @@ use super::{
     thinking, tools,
 };
 use crate::{
-    edge,
-    hub::{self, ResponseFormat, Unsupported, prepare},
+    hub::{self, Format, Unsupported, prepare},
     json::{self, Object},
     request::{Call, Translated},
 };
@@ -86,34 +85,25 @@ const TRANSLATED: [&str; 29] = [
 
 /// The client's chat request as a `generateContent` request.
 pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
-    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut request = call.object()?;
     extra::unwrap(&mut request);
     let mut unsupported = prepare(&mut request, call.config);
     refuse(&mut request, call, &mut unsupported);
     let mut response = call.context();
-    response.include_usage = request
-        .some("stream_options")
-        .and_then(|raw| {
-            Object::parse(raw.get().as_bytes())
-                .ok()?
-                .read("include_usage")
-        })
-        .unwrap_or(false);
+    response.include_usage = hub::wants_usage(&request);
     let message = build(&request, call, &mut unsupported)?;
-    let mut body = Vec::with_capacity(call.body.len() + 512);
-    json::write(&mut body, &message);
     let method = if call.admission.stream {
         "streamGenerateContent?alt=sse"
     } else {
         "generateContent"
     };
-    Ok(Translated {
-        path: path(call, method),
-        headers: headers(call),
-        body: Some(body),
-        dropped: unsupported.finish()?,
+    call.sends(
+        path(call, method),
+        headers(call),
+        &message,
+        unsupported,
         response,
-    })
+    )
 }
 
 /// Takes out what cannot be expressed, and what asks for nothing.
@@ -201,13 +191,7 @@ fn generation_config<'a>(
     call: &Call<'_>,
     unsupported: &mut Unsupported,
 ) -> Result<GenerationConfig<'a>, ApiError> {
-    let wanted: Option<u64> = request
-        .read("max_completion_tokens")
-        .or_else(|| request.read("max_tokens"));
-    let max_output_tokens = match (wanted, call.admission.output_cap) {
-        (Some(wanted), Some(cap)) => Some(wanted.min(cap)),
-        (wanted, cap) => wanted.or(cap),
-    };
+    let max_output_tokens = hub::capped(hub::output_limit(request), call.admission.output_cap);
     let mut stop_sequences = hub::stop(request)?;
     stop_sequences.retain(|stop| !stop.is_empty());
     let logprobs = request.read("logprobs").unwrap_or(false);
@@ -320,30 +304,13 @@ fn response_format<'a>(
     call: &Call<'_>,
     config: &mut GenerationConfig<'a>,
 ) -> Result<(), ApiError> {
-    const FIELD: &str = "response_format";
-    let Some(raw) = request.some(FIELD) else {
+    let invalid = |what: &str| ApiError::invalid(what.to_owned()).param("response_format");
+    let Some(format) = hub::format(request)?.filter(|format| !matches!(format, Format::Text))
+    else {
         return Ok(());
     };
-    let invalid = |what: &str| ApiError::invalid(what.to_owned()).param(FIELD);
-    let format: ResponseFormat<'a> =
-        serde_json::from_str(raw.get()).map_err(|_| invalid("response_format is not readable"))?;
-    let schema: Option<&'a RawValue> = match &*format.r#type {
-        "text" => return Ok(()),
-        "json_object" => None,
-        "json_schema" => {
-            let schema = format.json_schema;
-            schema
-                .ok_or_else(|| invalid("response_format.json_schema is missing"))?
-                .schema
-        }
-        kind => {
-            return Err(invalid(&format!(
-                "response_format.type is {kind:?}; it must be text, json_object or json_schema"
-            )));
-        }
-    };
     config.response_mime_type = Some("application/json");
-    let Some(schema) = schema.filter(|raw| raw.get() != "null") else {
+    let Some(schema) = format.schema() else {
         return Ok(());
     };
     if thinking::version(&call.config.model).is_some_and(|version| version < (2, 5)) {

@@ -44,13 +44,8 @@ pub(super) fn tools<'a>(
             google_search: Empty {},
         });
     }
-    let Some(raw) = request.some("tools") else {
-        return Ok(tools);
-    };
-    let raws: Vec<&'a RawValue> = serde_json::from_str(raw.get())
-        .map_err(|_| ApiError::invalid("tools must be an array").param("tools"))?;
     let mut functions = Vec::new();
-    for (at, raw) in raws.into_iter().enumerate() {
+    for (at, raw) in hub::tools(request)?.into_iter().enumerate() {
         let invalid = |what: &str| {
             ApiError::invalid(format!("tools[{at}] {what}")).param(format!("tools[{at}]"))
         };

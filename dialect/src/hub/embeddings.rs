@@ -44,6 +44,24 @@ pub(crate) fn wants_base64(request: &Object<'_>) -> Result<bool, ApiError> {
     }
 }
 
+/// The texts of `input`, as long as it is no tokens, which `provider` does not take.
+pub(crate) fn texts<'a>(
+    request: &'a Object<'_>,
+    provider: &str,
+) -> Result<Vec<Cow<'a, str>>, ApiError> {
+    const FIELD: &str = "input";
+    let raw = request.some(FIELD).unwrap_or(RawValue::NULL);
+    if let Some(one) = json::string(raw) {
+        return Ok(vec![one]);
+    }
+    let names: Vec<json::Name<'a>> = serde_json::from_str(raw.get()).map_err(|_| {
+        let error =
+            format!("input must be a string or an array of strings: {provider} takes no tokens");
+        ApiError::invalid(error).param(FIELD)
+    })?;
+    Ok(names.into_iter().map(|name| name.0).collect())
+}
+
 /// The client's answer: `vectors` are arrays of numbers, and leave in the encoding that the client
 /// asked for. `None` when one is no array of numbers.
 pub(crate) fn embeddings(

@@ -8,12 +8,14 @@ mod chunk;
 pub(crate) mod citations;
 mod embeddings;
 mod extra;
+mod format;
 mod inline;
 mod parameters;
 mod request;
 mod thinking;
 mod told;
 mod usage;
+mod wanted;
 
 pub(crate) use answer::{Completion, CompletionChoice, FunctionCall, Message, Picture, ToolCall};
 pub(crate) use chat_writer::ChatWriter;
@@ -22,14 +24,16 @@ pub(crate) use chunk::{
     Choice, Chunk, Delta, FunctionDelta, StreamFrame, ToolCallDelta, ToolCalls,
 };
 pub(crate) use citations::{Annotation, Page, ProviderFields, UrlCitation};
-pub(crate) use embeddings::{base64, embeddings, wants_base64};
+pub(crate) use embeddings::{base64, embeddings, texts, wants_base64};
 pub(crate) use extra::ExtraContent;
+pub(crate) use format::{Format, JsonSchema, format};
 pub(crate) use inline::{arguments, data_url};
 pub(crate) use parameters::{FormFields, GATEWAY_ONLY, Unsupported, prepare};
 pub(crate) use request::{
-    AudioPart, Content, FilePart, Function, InputMessage, InputToolCall, JsonSchema, Part,
-    ResponseFormat, Tool, content, messages,
+    AudioPart, Content, FilePart, Function, InputMessage, InputToolCall, Part, Tool, content,
+    messages,
 };
 pub(crate) use thinking::{ThinkingBlock, ThinkingBlocks, ThinkingIn, unnumbered};
 pub(crate) use told::{Numbered, Told};
 pub(crate) use usage::{UsageOut, read_seconds, read_usage};
+pub(crate) use wanted::{capped, output_limit, tools, wants_usage};

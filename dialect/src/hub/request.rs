@@ -181,25 +181,3 @@ pub(crate) struct Function<'a> {
     #[serde(borrow, default)]
     pub(crate) cache_control: Option<&'a RawValue>,
 }
-
-/// `response_format`.
-#[derive(Debug, Deserialize)]
-pub(crate) struct ResponseFormat<'a> {
-    #[serde(borrow)]
-    pub(crate) r#type: Cow<'a, str>,
-    #[serde(borrow, default)]
-    pub(crate) json_schema: Option<JsonSchema<'a>>,
-}
-
-/// The schema of a [`ResponseFormat`].
-#[derive(Debug, Deserialize)]
-pub(crate) struct JsonSchema<'a> {
-    #[serde(borrow, default)]
-    pub(crate) name: Option<&'a RawValue>,
-    #[serde(default)]
-    pub(crate) strict: Option<bool>,
-    #[serde(borrow, default)]
-    pub(crate) description: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(crate) schema: Option<&'a RawValue>,
-}

@@ -6,7 +6,6 @@ use serde_json::value::RawValue;
 
 use super::{error, headers, path};
 use crate::{
-    edge,
     failure::Failure,
     hub::{self, prepare},
     json::{self, Object},
@@ -39,34 +38,24 @@ struct EmbedAnswer<'a> {
 
 /// The client's request for `/api/embed`.
 pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
-    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut request = call.object()?;
     let mut unsupported = prepare(&mut request, call.config);
     unsupported.refuse_strange(&mut request, &[&KEPT[..], &TRANSLATED].concat());
-    let input = request.some("input").map(RawValue::get).unwrap_or_default();
-    let is_text =
-        input.starts_with('"') || serde_json::from_str::<Vec<json::Name<'_>>>(input).is_ok();
-    if !is_text {
-        return Err(ApiError::invalid(
-            "input must be a string or an array of strings: Ollama takes no tokens",
-        )
-        .param("input"));
-    }
+    hub::texts(&request, "Ollama")?;
     let mut response = call.context();
     response.base64 = hub::wants_base64(&request)?;
     request.retain(|name| KEPT.contains(&name));
-    let mut body = Vec::with_capacity(call.body.len() + 64);
     let embed = EmbedRequest {
         model: &call.config.model,
         rest: &request,
     };
-    json::write(&mut body, &embed);
-    Ok(Translated {
-        path: path(call, "/api/embed"),
-        headers: headers(call),
-        body: Some(body),
-        dropped: unsupported.finish()?,
+    call.sends(
+        path(call, "/api/embed"),
+        headers(call),
+        &embed,
+        unsupported,
         response,
-    })
+    )
 }
 
 /// The client's answer.

@@ -86,13 +86,5 @@ fn path(call: &Call<'_>, endpoint: &str) -> String {
 
 /// The headers of every request.
 fn headers(call: &Call<'_>) -> Vec<(&'static str, String)> {
-    let accept = if call.admission.stream {
-        "application/x-ndjson"
-    } else {
-        "application/json"
-    };
-    vec![
-        ("content-type", "application/json".to_owned()),
-        ("accept", accept.to_owned()),
-    ]
+    call.json_headers("application/x-ndjson")
 }

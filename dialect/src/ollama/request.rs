@@ -19,8 +19,7 @@ use super::{
     schema::{ChatRequest, OutputTool, Think, ToolFunction},
 };
 use crate::{
-    edge,
-    hub::{self, ResponseFormat, Tool, ToolChoice, Unsupported, prepare},
+    hub::{self, Format, Tool, ToolChoice, Unsupported, prepare},
     json::{self, Object},
     request::{Call, Translated},
 };
@@ -72,7 +71,7 @@ const BESIDE_OPTIONS: [&str; 3] = ["keep_alive", "truncate", "shift"];
 
 /// The client's chat request for `/api/chat`.
 pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
-    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut request = call.object()?;
     let mut unsupported = prepare(&mut request, call.config);
     unsupported.refuse_demands(&mut request, &UNSUPPORTED);
     unsupported.refuse_quirks(&mut request, call);
@@ -81,8 +80,7 @@ pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
         unsupported.leave_out("messages.thinking_blocks");
     }
     let mut response = call.context();
-    let stream_options: Object<'_> = object(&request, "stream_options");
-    response.include_usage = stream_options.read("include_usage").unwrap_or(false);
+    response.include_usage = hub::wants_usage(&request);
     let mut rest = request.clone();
     rest.retain(|name| BESIDE_OPTIONS.contains(&name));
     let chat = ChatRequest {
@@ -95,15 +93,13 @@ pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
         stream: call.admission.stream,
         rest,
     };
-    let mut body = Vec::with_capacity(call.body.len() + 128);
-    json::write(&mut body, &chat);
-    Ok(Translated {
-        path: path(call, "/api/chat"),
-        headers: headers(call),
-        body: Some(body),
-        dropped: unsupported.finish()?,
+    call.sends(
+        path(call, "/api/chat"),
+        headers(call),
+        &chat,
+        unsupported,
         response,
-    })
+    )
 }
 
 fn conversation<'a>(request: &'a Object<'_>) -> Result<Conversation<'a>, ApiError> {
@@ -130,12 +126,7 @@ fn tools<'a>(
             }
         }
     }
-    let Some(raw) = request.some("tools") else {
-        return Ok(Vec::new());
-    };
-    let raws: Vec<&'a RawValue> = serde_json::from_str(raw.get())
-        .map_err(|_| ApiError::invalid("tools must be an array").param("tools"))?;
-    let tools = raws.into_iter().enumerate();
+    let tools = hub::tools(request)?.into_iter().enumerate();
     tools.map(|(at, raw)| tool(at, raw, unsupported)).collect()
 }
 
@@ -165,31 +156,12 @@ fn tool<'a>(
 
 /// `response_format`, or Ollama's own `format`.
 fn format<'a>(request: &'a Object<'_>) -> Result<Option<Cow<'a, RawValue>>, ApiError> {
-    const FIELD: &str = "response_format";
-    let Some(raw) = request.some(FIELD) else {
-        return Ok(request.some("format").map(Cow::Borrowed));
-    };
-    let invalid = |what: &str| ApiError::invalid(what.to_owned()).param(FIELD);
-    let format: ResponseFormat<'a> =
-        serde_json::from_str(raw.get()).map_err(|_| invalid("response_format is not readable"))?;
     let any_json = || to_raw_value("json").ok().map(Cow::Owned);
-    match &*format.r#type {
-        "text" => Ok(None),
-        "json_object" => Ok(any_json()),
-        "json_schema" => {
-            let schema = format
-                .json_schema
-                .ok_or_else(|| invalid("response_format.json_schema is missing"))?
-                .schema;
-            Ok(schema
-                .filter(|raw| raw.get() != "null")
-                .map(Cow::Borrowed)
-                .or_else(any_json))
-        }
-        kind => Err(invalid(&format!(
-            "response_format.type is {kind:?}; it must be text, json_object or json_schema"
-        ))),
-    }
+    Ok(match hub::format(request)? {
+        None => request.some("format").map(Cow::Borrowed),
+        Some(Format::Text) => None,
+        Some(format) => format.schema().map(Cow::Borrowed).or_else(any_json),
+    })
 }
 
 /// Ollama's own `think`, Anthropic's `thinking`, or `reasoning_effort`: the more precise first.
@@ -203,7 +175,7 @@ fn think<'a>(
         return Ok(Some(Think::Raw(raw)));
     }
     if request.some("thinking").is_some() {
-        let thinking: Object<'_> = object(request, "thinking");
+        let thinking: Object<'_> = request.object("thinking");
         if thinking.some("budget_tokens").is_some() {
             unsupported.leave_out("thinking.budget_tokens");
         }
@@ -234,7 +206,7 @@ fn think<'a>(
 
 /// The options: the client's own object, and what stands beside it in OpenAI's form.
 fn options<'a>(request: &'a Object<'_>, call: &Call<'_>) -> Result<Object<'a>, ApiError> {
-    let mut options: Object<'a> = object(request, "options");
+    let mut options: Object<'a> = request.object("options");
     for (name, value) in request.iter() {
         let elsewhere = TRANSLATED.contains(&name) || BESIDE_OPTIONS.contains(&name);
         if !elsewhere && value.get() != "null" {
@@ -245,20 +217,9 @@ fn options<'a>(request: &'a Object<'_>, call: &Call<'_>) -> Result<Object<'a>, A
     if !stop.is_empty() {
         options.set("stop", &stop);
     }
-    let wanted = request
-        .read::<u64>("max_completion_tokens")
-        .or_else(|| request.read("max_tokens"))
-        .or_else(|| options.read("num_predict"));
-    let cap = call.admission.output_cap;
-    if let Some(limit) = wanted.map_or(cap, |wanted| Some(cap.map_or(wanted, |c| c.min(wanted)))) {
+    let wanted = hub::output_limit(request).or_else(|| options.read("num_predict"));
+    if let Some(limit) = hub::capped(wanted, call.admission.output_cap) {
         options.set("num_predict", &limit);
     }
     Ok(options)
-}
-
-fn object<'a>(request: &'a Object<'_>, name: &str) -> Object<'a> {
-    request
-        .some(name)
-        .and_then(|raw| serde_json::from_str(raw.get()).ok())
-        .unwrap_or_default()
 }

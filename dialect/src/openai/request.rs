@@ -6,7 +6,6 @@ use serde_json::value::RawValue;
 
 use super::form;
 use crate::{
-    edge,
     hub::prepare,
     json::Object,
     request::{Call, ResponseContext, Translated},
@@ -27,7 +26,7 @@ pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
 }
 
 fn object(call: &Call<'_>) -> Result<Translated, ApiError> {
-    let mut request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let mut request = call.object()?;
     let stores = request.read("store").unwrap_or(false);
     let mut unsupported = prepare(&mut request, call.config);
     if !stores {

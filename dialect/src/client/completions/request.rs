@@ -14,7 +14,7 @@ use super::super::{
     ChatRequest, Client,
     chat::{Content, Message, invalid},
 };
-use crate::{edge, hub::Unsupported, json::Object, request::Call};
+use crate::{hub::Unsupported, json::Object, request::Call};
 
 /// What a chat cannot express, and the value that asks for nothing.
 const UNSUPPORTED: [(&str, &str); 4] = [
@@ -26,7 +26,7 @@ const UNSUPPORTED: [(&str, &str); 4] = [
 
 /// The client's request as the hub's.
 pub(in super::super) fn request(call: &Call<'_>) -> Result<ChatRequest, ApiError> {
-    let request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let request = call.object()?;
     let mut unsupported = Unsupported::new(&request, call.config);
     let mut chat = request.clone();
     unsupported.refuse_demands(&mut chat, &UNSUPPORTED);

@@ -26,7 +26,6 @@ use super::{
     schema::{MessageIn, OutputConfig, OutputFormat, ToolChoiceIn, ToolIn},
 };
 use crate::{
-    edge,
     hub::{self, Unsupported},
     json::{self, Object},
     registry::ProviderDialect,
@@ -98,7 +97,7 @@ pub(in super::super) fn request(
     folder: &dyn ProviderDialect,
     call: &Call<'_>,
 ) -> Result<ChatRequest, ApiError> {
-    let request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let request = call.object()?;
     let mut unsupported = Unsupported::new(&request, call.config);
     let target = Target {
         extras: folder.takes_extras(call.config),

@@ -23,7 +23,6 @@ use super::{
     schema::{Format, ItemIn, TextConfig, ToolIn},
 };
 use crate::{
-    edge,
     hub::Unsupported,
     json::{self, Object},
     registry::ProviderDialect,
@@ -65,7 +64,7 @@ pub(in super::super) fn request(
     folder: &dyn ProviderDialect,
     call: &Call<'_>,
 ) -> Result<ChatRequest, ApiError> {
-    let request = Object::parse(call.body).map_err(|error| edge::invalid_json(&error))?;
+    let request = call.object()?;
     for name in STATEFUL {
         if request.some(name).is_some() {
             let what = "refers to what is stored at OpenAI: for this model nothing is kept between \
