@@ -241,6 +241,15 @@ pub(crate) fn concat<'a>(parts: impl Iterator<Item = &'a RawValue>) -> Option<Bo
     RawValue::from_string(joined).ok()
 }
 
+/// The text in one or several JSON strings; `None` when there are none.
+pub(crate) fn joined<'a>(parts: &[&'a RawValue]) -> Option<Cow<'a, RawValue>> {
+    match parts {
+        [] => None,
+        [one] => Some(Cow::Borrowed(*one)),
+        several => concat(several.iter().copied()).map(Cow::Owned),
+    }
+}
+
 /// Parses bytes. Whether they are UTF-8 is looked at once, and not again for each value.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> serde_json::Result<T> {
     match std::str::from_utf8(bytes) {

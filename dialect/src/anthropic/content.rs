@@ -6,21 +6,17 @@ use base64::Engine;
 use dragoman_proto::ApiError;
 use serde_json::value::RawValue;
 
-use super::schema::{Block, OutputMessage, Source, TypedBlock};
+use super::schema::{Block, Source, TypedBlock};
 use crate::{
-    hub::{self, Content, InputMessage, Part, ThinkingIn},
+    hub::{self, Content, InputMessage, Part, ThinkingIn, Turns},
     json,
 };
-
-/// Says where a system message in the middle of a conversation comes from: Anthropic has no place
-/// for it, and moving it to the top would change what it refers to.
-const SYSTEM_LABEL: &str = r#""[System message]""#;
 
 /// A conversation in Anthropic's form.
 #[derive(Debug, Default)]
 pub(super) struct Conversation<'a> {
     pub(super) system: Vec<Block<'a>>,
-    pub(super) messages: Vec<OutputMessage<'a>>,
+    pub(super) messages: Turns<Block<'a>>,
     /// Whether it has calls or results of tools.
     pub(super) uses_tools: bool,
     /// Whether a file is meant that was uploaded to Anthropic.
@@ -41,73 +37,47 @@ impl<'a> Conversation<'a> {
             "system" | "developer" => {
                 let blocks = self.blocks(&message, &place)?;
                 if !blocks.is_empty() {
-                    let label = serde_json::from_str(SYSTEM_LABEL).ok().map(text_block);
-                    self.push("user", label.into_iter().chain(blocks).collect());
+                    let label = hub::system_label().map(text_block);
+                    self.messages
+                        .push("user", label.into_iter().chain(blocks).collect());
                 }
             }
             "user" => {
                 let blocks = self.blocks(&message, &place)?;
-                self.push("user", blocks);
+                self.messages.push("user", blocks);
             }
             "assistant" => self.assistant(index, message, &place)?,
             "tool" => self.tool_result(index, message, &place)?,
-            role => {
-                return Err(ApiError::invalid(format!(
-                    "messages[{index}].role is {role:?}, which Anthropic does not have"
-                ))
-                .param(format!("messages[{index}].role")));
+            _ => {
+                return Err(message.strange_role(&format!("messages[{index}]"), "Anthropic"));
             }
         }
         Ok(())
     }
 
-    /// Appends blocks, to the last message if it has the same role.
-    fn push(&mut self, role: &'static str, blocks: Vec<Block<'a>>) {
-        if blocks.is_empty() {
-            return;
-        }
-        match self.messages.last_mut() {
-            Some(last) if last.role == role => last.content.extend(blocks),
-            _ => self.messages.push(OutputMessage {
-                role,
-                content: blocks,
-            }),
-        }
-    }
-
     fn assistant(
         &mut self,
         index: usize,
-        message: InputMessage<'a>,
+        mut message: InputMessage<'a>,
         place: &str,
     ) -> Result<(), ApiError> {
-        if message.function_call.is_some_and(|raw| raw.get() != "null") {
-            return Err(ApiError::invalid(format!(
-                "messages[{index}].function_call is not supported: use tool_calls"
-            ))
-            .param(format!("messages[{index}].function_call")));
-        }
+        let whole = format!("messages[{index}]");
+        message.without_function_call(&whole)?;
         let mut blocks = self.thinking(&message);
         blocks.extend(self.blocks(&message, place)?);
         if let Some(refusal) = message.refusal.filter(|raw| !json::is_blank(raw)) {
             blocks.push(text_block(refusal));
         }
-        for (call, position) in message.tool_calls.into_iter().flatten().zip(0_usize..) {
-            let at = format!("messages[{index}].tool_calls[{position}]");
-            let Some(function) = call.function else {
-                return Err(
-                    ApiError::invalid(format!("{at} is not a call of a function")).param(at),
-                );
-            };
+        for call in message.calls(&whole)? {
             self.uses_tools = true;
             blocks.push(Block::Typed(TypedBlock::ToolUse {
-                input: hub::arguments(function.arguments, &at)?,
+                input: hub::arguments(call.function.arguments, &call.place)?,
                 id: call.id,
-                name: function.name,
+                name: call.function.name,
                 cache_control: None,
             }));
         }
-        self.push("assistant", blocks);
+        self.messages.push("assistant", blocks);
         Ok(())
     }
 
@@ -123,14 +93,11 @@ impl<'a> Conversation<'a> {
             .filter(|raw| !unproven(raw))
             .map(|raw| Block::Raw(hub::unnumbered(raw)))
             .collect();
-        let has_words = message
-            .reasoning_content
-            .is_some_and(|raw| !json::inner(raw).is_empty());
+        let has_words = message.reasoning().is_some();
         self.lost_reasoning |= blocks.len() < sent.len() || has_words && sent.is_empty();
         blocks
     }
 
-    /// Results go first in the user's turn: Anthropic wants them right after their calls.
     fn tool_result(
         &mut self,
         index: usize,
@@ -157,15 +124,9 @@ impl<'a> Conversation<'a> {
             content,
             cache_control: message.cache_control,
         });
-        match self.messages.last_mut() {
-            Some(last) if last.role == "user" => {
-                let at = last.content.partition_point(|block| {
-                    matches!(block, Block::Typed(TypedBlock::ToolResult { .. }))
-                });
-                last.content.insert(at, result);
-            }
-            _ => self.push("user", vec![result]),
-        }
+        let is_result =
+            |block: &Block<'_>| matches!(block, Block::Typed(TypedBlock::ToolResult { .. }));
+        self.messages.push_result(vec![result], is_result);
         Ok(())
     }
 
@@ -228,12 +189,7 @@ impl<'a> Conversation<'a> {
                     cache_control,
                 }
             }
-            kind => {
-                return Err(ApiError::invalid(format!(
-                    "{place} is of type {kind:?}, which this provider does not take"
-                ))
-                .param(place));
-            }
+            _ => return Err(part.strange(place)),
         };
         Ok(Some(Block::Typed(block)))
     }

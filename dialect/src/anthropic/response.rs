@@ -10,10 +10,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    hub::{
-        self, Completion, CompletionChoice, FunctionCall, Message, ProviderFields, ToolCall,
-        UsageOut,
-    },
+    hub::{self, CompletionChoice, FunctionCall, Message, ProviderFields, ToolCall, UsageOut},
     json::{self, Text},
     meter::Meter,
     request::ResponseContext,
@@ -45,27 +42,9 @@ pub(super) fn translate(
         None => meter.output(answer.content.iter().map(length).sum()),
     }
     let message = message(context, &answer.content, &raws.content);
-    let finish = match finish_reason(answer.stop_reason.as_deref()) {
-        "tool_calls" if message.tool_calls.is_empty() => "stop",
-        reason => reason,
-    };
-    let id = format!("chatcmpl-{}", context.request_id);
-    let completion = Completion {
-        id: &id,
-        object: "chat.completion",
-        created: context.created,
-        model: &context.alias,
-        choices: [CompletionChoice {
-            index: 0,
-            message,
-            logprobs: None,
-            finish_reason: finish,
-        }],
-        usage: UsageOut::with_cache(&meter.usage()),
-    };
-    let mut out = Vec::with_capacity(body.len() + 256);
-    json::write(&mut out, &completion);
-    Ok(out)
+    let choice = CompletionChoice::only(message, finish_reason(answer.stop_reason.as_deref()));
+    let usage = UsageOut::with_cache(&meter.usage());
+    Ok(hub::completion(context, &[choice], usage))
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -112,12 +91,7 @@ fn message<'a>(
             _ => {}
         }
     }
-    let content = match (json, texts.as_slice()) {
-        (Some(json), _) => Some(Cow::Owned(json)),
-        (None, []) => None,
-        (None, [one]) => Some(Cow::Borrowed(*one)),
-        (None, several) => json::concat(several.iter().copied()).map(Cow::Owned),
-    };
+    let content = json.map(Cow::Owned).or_else(|| json::joined(&texts));
     let reasoning_content = (!thoughts.is_empty())
         .then(|| json::concat(thoughts.into_iter()))
         .flatten();

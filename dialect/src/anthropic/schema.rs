@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::search::Search;
-use crate::json::Object;
+use crate::{hub::Turns, json::Object};
 
 /// A request, but for what is passed through.
 #[derive(Debug, Serialize)]
@@ -17,7 +17,7 @@ pub(super) struct MessagesRequest<'a> {
     pub(super) max_tokens: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) system: Vec<Block<'a>>,
-    pub(super) messages: Vec<OutputMessage<'a>>,
+    pub(super) messages: Turns<Block<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) tools: Vec<OutputTool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,13 +35,6 @@ pub(super) struct MessagesRequest<'a> {
     /// `temperature`, `top_p`, `top_k`, and what only Anthropic knows.
     #[serde(flatten)]
     pub(super) rest: &'a Object<'a>,
-}
-
-/// A message.
-#[derive(Debug, Serialize)]
-pub(super) struct OutputMessage<'a> {
-    pub(super) role: &'static str,
-    pub(super) content: Vec<Block<'a>>,
 }
 
 /// A content block: one of ours, or one that the client had from Anthropic.

@@ -9,16 +9,13 @@ use serde_json::value::RawValue;
 use super::{
     media,
     model::Family,
-    schema::{Block, CachePoint, OutputMessage, Reasoning, SystemBlock, ToolResult, ToolUse},
+    schema::{Block, CachePoint, Reasoning, SystemBlock, ToolResult, ToolUse},
 };
 use crate::{
-    hub::{self, Content, InputMessage, Part, ThinkingIn},
+    hub::{self, Content, InputMessage, Part, ThinkingIn, Turns},
     json,
 };
 
-/// Says where a system message in the middle of a conversation comes from: most models have no place
-/// for it, and moving it to the top would change what it refers to.
-const SYSTEM_LABEL: &str = r#""[System message]""#;
 /// The longest id of a call.
 const MAX_ID: usize = 64;
 
@@ -26,7 +23,7 @@ const MAX_ID: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Conversation<'a> {
     pub(super) system: Vec<SystemBlock<'a>>,
-    pub(super) messages: Vec<OutputMessage<'a>>,
+    pub(super) messages: Turns<Block<'a>>,
     /// Whether it has calls or results of tools.
     pub(super) uses_tools: bool,
     /// Whether there was reasoning that the model cannot be given back.
@@ -72,71 +69,48 @@ impl<'a> Conversation<'a> {
             "system" | "developer" => {
                 let blocks = self.blocks(message.content, message.cache_control, &place)?;
                 if !blocks.is_empty() {
-                    let label = serde_json::from_str(SYSTEM_LABEL).ok().map(text_block);
-                    self.push("user", label.into_iter().chain(blocks).collect());
+                    let label = hub::system_label().map(text_block);
+                    self.messages
+                        .push("user", label.into_iter().chain(blocks).collect());
                 }
             }
             "user" => {
                 let blocks = self.blocks(message.content, message.cache_control, &place)?;
-                self.push("user", blocks);
+                self.messages.push("user", blocks);
             }
             "assistant" => self.assistant(index, message, &place)?,
             "tool" => self.tool_result(index, message, &place)?,
-            role => {
-                let error =
-                    format!("messages[{index}].role is {role:?}, which Bedrock does not have");
-                return Err(ApiError::invalid(error).param(format!("messages[{index}].role")));
+            _ => {
+                return Err(message.strange_role(&format!("messages[{index}]"), "Bedrock"));
             }
         }
         Ok(())
     }
 
-    /// Appends blocks, to the last message if it has the same role.
-    fn push(&mut self, role: &'static str, blocks: Vec<Block<'a>>) {
-        if blocks.is_empty() {
-            return;
-        }
-        match self.messages.last_mut() {
-            Some(last) if last.role == role => last.content.extend(blocks),
-            _ => self.messages.push(OutputMessage {
-                role,
-                content: blocks,
-            }),
-        }
-    }
-
     fn assistant(
         &mut self,
         index: usize,
-        message: InputMessage<'a>,
+        mut message: InputMessage<'a>,
         place: &str,
     ) -> Result<(), ApiError> {
-        if message.function_call.is_some_and(|raw| raw.get() != "null") {
-            let place = format!("messages[{index}].function_call");
-            let error = format!("{place} is not supported: use tool_calls");
-            return Err(ApiError::invalid(error).param(place));
-        }
+        let whole = format!("messages[{index}]");
+        message.without_function_call(&whole)?;
         let mut blocks = self.reasoning(&message);
         blocks.extend(self.blocks(message.content, None, place)?);
         let refusal = message.refusal.filter(|raw| !json::is_blank(raw));
         blocks.extend(refusal.map(text_block));
-        for (position, call) in message.tool_calls.into_iter().flatten().enumerate() {
-            let at = format!("messages[{index}].tool_calls[{position}]");
-            let Some(function) = call.function else {
-                let error = format!("{at} is not a call of a function");
-                return Err(ApiError::invalid(error).param(at));
-            };
+        for call in message.calls(&whole)? {
             self.uses_tools = true;
             blocks.push(Block::ToolUse(ToolUse {
-                input: hub::arguments(function.arguments, &at)?,
+                input: hub::arguments(call.function.arguments, &call.place)?,
                 tool_use_id: call_id(call.id),
-                name: function.name,
+                name: call.function.name,
             }));
         }
         if !blocks.is_empty() {
             blocks.extend(self.cache_point(message.cache_control));
         }
-        self.push("assistant", blocks);
+        self.messages.push("assistant", blocks);
         Ok(())
     }
 
@@ -159,14 +133,11 @@ impl<'a> Conversation<'a> {
             )
             .map(Block::ReasoningContent)
             .collect();
-        let has_words = message
-            .reasoning_content
-            .is_some_and(|raw| !json::inner(raw).is_empty());
+        let has_words = message.reasoning().is_some();
         self.lost_reasoning |= blocks.len() < sent.len() || has_words && sent.is_empty();
         blocks
     }
 
-    /// Results go first in the user's turn: Converse wants them right after their calls.
     fn tool_result(
         &mut self,
         index: usize,
@@ -193,17 +164,10 @@ impl<'a> Conversation<'a> {
             tool_use_id: call_id(id),
             content,
         });
-        let blocks = std::iter::once(result).chain(point);
-        match self.messages.last_mut() {
-            Some(last) if last.role == "user" => {
-                let is_result = |block: &&Block<'_>| {
-                    matches!(block, Block::ToolResult(_) | Block::CachePoint(_))
-                };
-                let at = last.content.iter().take_while(is_result).count();
-                last.content.splice(at..at, blocks);
-            }
-            _ => self.push("user", blocks.collect()),
-        }
+        let is_of_result =
+            |block: &Block<'_>| matches!(block, Block::ToolResult(_) | Block::CachePoint(_));
+        let blocks = std::iter::once(result).chain(point).collect();
+        self.messages.push_result(blocks, is_of_result);
         Ok(())
     }
 
@@ -267,10 +231,7 @@ impl<'a> Conversation<'a> {
                 let audio = part.input_audio.ok_or_else(|| missing("input_audio"))?;
                 media::audio(audio, place).map(Some)
             }
-            kind => Err(ApiError::invalid(format!(
-                "{place} is of type {kind:?}, which this provider does not take"
-            ))
-            .param(place)),
+            _ => Err(part.strange(place)),
         }
     }
 }

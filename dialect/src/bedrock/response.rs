@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    hub::{Completion, CompletionChoice, FunctionCall, Message, ThinkingBlock, ToolCall, UsageOut},
+    hub::{self, CompletionChoice, FunctionCall, Message, ThinkingBlock, ToolCall, UsageOut},
     json::{self, Text},
     meter::Meter,
     request::ResponseContext,
@@ -35,26 +35,9 @@ pub(super) fn translate(
     let finish = finish_reason(&answer.stop_reason).ok_or_else(|| malformed(provider))?;
     let thoughts: Vec<Box<RawValue>> = blocks.iter().filter_map(thought).collect();
     let message = message(context, blocks, &thoughts);
-    let id = format!("chatcmpl-{}", context.request_id);
-    let completion = Completion {
-        id: &id,
-        object: "chat.completion",
-        created: context.created,
-        model: &context.alias,
-        choices: [CompletionChoice {
-            index: 0,
-            finish_reason: match finish {
-                "tool_calls" if message.tool_calls.is_empty() => "stop",
-                finish => finish,
-            },
-            message,
-            logprobs: None,
-        }],
-        usage: UsageOut::with_cache(&meter.usage()),
-    };
-    let mut out = Vec::with_capacity(body.len() + 256);
-    json::write(&mut out, &completion);
-    Ok(out)
+    let choice = CompletionChoice::only(message, finish);
+    let usage = UsageOut::with_cache(&meter.usage());
+    Ok(hub::completion(context, &[choice], usage))
 }
 
 /// The model wrote what Bedrock cannot read.
@@ -85,13 +68,12 @@ fn message<'a>(
             _ => {}
         }
     }
-    let content = match (json, texts.as_slice()) {
-        (Some(json), _) => Some(Cow::Owned(json)),
-        (None, []) if !tool_calls.is_empty() => None,
-        (None, []) => to_raw_value("").ok().map(Cow::Owned),
-        (None, [one]) => Some(Cow::Borrowed(*one)),
-        (None, several) => json::concat(several.iter().copied()).map(Cow::Owned),
-    };
+    let has_calls = !tool_calls.is_empty();
+    let empty = || to_raw_value("").ok().map(Cow::Owned);
+    let content = json
+        .map(Cow::Owned)
+        .or_else(|| json::joined(&texts))
+        .or_else(|| if has_calls { None } else { empty() });
     Message {
         role: "assistant",
         content,

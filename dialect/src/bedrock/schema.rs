@@ -8,13 +8,13 @@ use dragoman_proto::Usage;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::json::Object;
+use crate::{hub::Turns, json::Object};
 
 /// A request. The model is in the path.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ConverseRequest<'a> {
-    pub(super) messages: Vec<OutputMessage<'a>>,
+    pub(super) messages: Turns<Block<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) system: Vec<SystemBlock<'a>>,
     #[serde(skip_serializing_if = "InferenceConfig::is_empty")]
@@ -53,13 +53,6 @@ impl InferenceConfig<'_> {
             && self.top_p.is_none()
             && self.stop_sequences.is_empty()
     }
-}
-
-/// A message.
-#[derive(Debug, Serialize)]
-pub(super) struct OutputMessage<'a> {
-    pub(super) role: &'static str,
-    pub(super) content: Vec<Block<'a>>,
 }
 
 /// A content block: an object with one member, whose name is the kind.

@@ -27,12 +27,7 @@ pub(super) fn message<'a>(
         "user" => "user",
         "assistant" => return assistant(message, &place),
         "tool" => "tool",
-        role => {
-            return Err(ApiError::invalid(format!(
-                "{place}.role is {role:?}, which Cohere does not have"
-            ))
-            .param(format!("{place}.role")));
-        }
+        _ => return Err(message.strange_role(&place, "Cohere")),
     };
     if role == "tool" && message.tool_call_id.is_none() {
         let place = format!("{place}.tool_call_id");
@@ -60,43 +55,31 @@ pub(super) fn loses_thinking(message: &InputMessage<'_>) -> bool {
         .tool_calls
         .as_ref()
         .is_some_and(|calls| !calls.is_empty());
-    let has_words = message
-        .reasoning_content
-        .is_some_and(|raw| !json::inner(raw).is_empty());
+    let has_words = message.reasoning().is_some();
     let blocks = message.thinking_blocks.as_deref().unwrap_or_default();
     has_words && has_calls || !has_words && !blocks.is_empty()
 }
 
 fn assistant<'a>(
-    message: InputMessage<'a>,
+    mut message: InputMessage<'a>,
     place: &str,
 ) -> Result<Option<OutputMessage<'a>>, ApiError> {
-    if message.function_call.is_some_and(|raw| raw.get() != "null") {
-        let place = format!("{place}.function_call");
-        let error = format!("{place} is not supported: use tool_calls");
-        return Err(ApiError::invalid(error).param(place));
-    }
+    message.without_function_call(place)?;
     let mut blocks = blocks(&message, &format!("{place}.content"))?;
     blocks.extend(message.refusal.filter(|raw| !json::is_blank(raw)).map(text));
-    let mut tool_calls = Vec::new();
-    for (at, call) in message.tool_calls.into_iter().flatten().enumerate() {
-        let at = format!("{place}.tool_calls[{at}]");
-        let Some(function) = call.function else {
-            return Err(ApiError::invalid(format!("{at} is not a call of a function")).param(at));
-        };
-        tool_calls.push(OutputCall {
-            id: call.id,
-            r#type: "function",
-            function: OutputFunction {
-                name: function.name,
-                arguments: if function.arguments.trim().is_empty() {
-                    Cow::Borrowed("{}")
-                } else {
-                    function.arguments
-                },
+    let calls = message.calls(place)?.into_iter().map(|call| OutputCall {
+        id: call.id,
+        r#type: "function",
+        function: OutputFunction {
+            name: call.function.name,
+            arguments: if call.function.arguments.trim().is_empty() {
+                Cow::Borrowed("{}")
+            } else {
+                call.function.arguments
             },
-        });
-    }
+        },
+    });
+    let tool_calls: Vec<_> = calls.collect();
     let says_nothing = blocks.iter().all(is_blank);
     if !tool_calls.is_empty() {
         let plan = (!says_nothing).then(|| joined(blocks));
@@ -111,9 +94,7 @@ fn assistant<'a>(
             content: None,
         }));
     }
-    let thinking = message
-        .reasoning_content
-        .filter(|raw| !json::inner(raw).is_empty());
+    let thinking = message.reasoning();
     if let Some(thinking) = thinking {
         blocks.insert(0, OutputBlock::Thinking { thinking });
     }

@@ -10,10 +10,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    hub::{
-        self, Completion, CompletionChoice, FunctionCall, Message, ProviderFields, ToolCall,
-        UsageOut,
-    },
+    hub::{self, CompletionChoice, FunctionCall, Message, ProviderFields, ToolCall, UsageOut},
     json::{self, Text},
     meter::Meter,
     request::ResponseContext,
@@ -71,45 +68,25 @@ pub(super) fn translate(
     let annotations = cited
         .iter()
         .flat_map(|raw| citations::annotations(raw, planned));
-    let id = format!("chatcmpl-{}", context.request_id);
-    let completion = Completion {
-        id: &id,
-        object: "chat.completion",
-        created: context.created,
-        model: &context.alias,
-        choices: [CompletionChoice {
-            index: 0,
-            message: Message {
-                role: "assistant",
-                content: content(&texts, has_calls),
-                reasoning_content: json::concat(thoughts.into_iter())
-                    .filter(|raw| !json::inner(raw).is_empty()),
-                tool_calls,
-                annotations: annotations.collect(),
-                provider_specific_fields: ProviderFields::cited(cited.clone()),
-                ..Message::default()
-            },
-            logprobs: None,
-            finish_reason: match finish {
-                "tool_calls" if !has_calls => "stop",
-                finish => finish,
-            },
-        }],
-        usage: UsageOut::new(&meter.usage()),
+    let message = Message {
+        role: "assistant",
+        content: content(&texts, has_calls),
+        reasoning_content: json::concat(thoughts.into_iter())
+            .filter(|raw| !json::inner(raw).is_empty()),
+        tool_calls,
+        annotations: annotations.collect(),
+        provider_specific_fields: ProviderFields::cited(cited.clone()),
+        ..Message::default()
     };
-    let mut out = Vec::with_capacity(body.len() + 256);
-    json::write(&mut out, &completion);
-    Ok(out)
+    let choice = CompletionChoice::only(message, finish);
+    let usage = UsageOut::new(&meter.usage());
+    Ok(hub::completion(context, &[choice], usage))
 }
 
 /// The text; null where there are only calls of tools.
 fn content<'a>(texts: &[&'a RawValue], has_calls: bool) -> Option<Cow<'a, RawValue>> {
-    match texts {
-        [] if has_calls => None,
-        [] => to_raw_value("").ok().map(Cow::Owned),
-        [one] => Some(Cow::Borrowed(*one)),
-        several => json::concat(several.iter().copied()).map(Cow::Owned),
-    }
+    let empty = || to_raw_value("").ok().map(Cow::Owned);
+    json::joined(texts).or_else(|| if has_calls { None } else { empty() })
 }
 
 fn length(texts: &[&RawValue]) -> usize {

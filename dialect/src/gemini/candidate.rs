@@ -7,7 +7,6 @@ use super::schema::{AnswerCall, LogprobsResult, PromptFeedback, TokenCandidate};
 use crate::{
     failure::Failure,
     json::{self, Text},
-    request::ResponseContext,
 };
 
 /// The longest id of a call that OpenAI's clients and providers take.
@@ -93,11 +92,6 @@ pub(super) fn call_id(
         .skip(plain.len().saturating_sub(ID_TAIL))
         .collect();
     format!("call_{tail}_{choice}_{position}")
-}
-
-/// The id of an answer.
-pub(super) fn answer_id(context: &ResponseContext) -> String {
-    format!("chatcmpl-{}", context.request_id)
 }
 
 /// A call's arguments without the white space between them, which Google's JSON is full of.

@@ -18,9 +18,6 @@ use crate::{
     json::{self, Text},
 };
 
-/// Says where a system message in the middle of a conversation comes from: Gemini has no place for
-/// it, and moving it to the top would change what it refers to.
-const SYSTEM_LABEL: &str = "[System message]";
 /// What Google's documentation says to send for a call that another model made, or whose signature
 /// is lost (<https://ai.google.dev/gemini-api/docs/thought-signatures>).
 const UNSIGNED: &str = "skip_thought_signature_validator";
@@ -80,8 +77,8 @@ impl<'a> Conversation<'a> {
             "system" | "developer" => {
                 let parts = self.parts(message.content, &place)?;
                 if !parts.is_empty() {
-                    let label = part(PartData::Text(Text::Plain(SYSTEM_LABEL)));
-                    self.push("user", std::iter::once(label).chain(parts).collect());
+                    let label = hub::system_label().map(|raw| part(PartData::Text(Text::Raw(raw))));
+                    self.push("user", label.into_iter().chain(parts).collect());
                 }
             }
             "user" => {
@@ -90,11 +87,8 @@ impl<'a> Conversation<'a> {
             }
             "assistant" => self.assistant(index, message, &place)?,
             "tool" => self.result(index, &message, &place)?,
-            role => {
-                return Err(ApiError::invalid(format!(
-                    "messages[{index}].role is {role:?}, which Gemini does not have"
-                ))
-                .param(format!("messages[{index}].role")));
+            _ => {
+                return Err(message.strange_role(&format!("messages[{index}]"), "Gemini"));
             }
         }
         Ok(())
@@ -144,18 +138,13 @@ impl<'a> Conversation<'a> {
     fn assistant(
         &mut self,
         index: usize,
-        message: InputMessage<'a>,
+        mut message: InputMessage<'a>,
         place: &str,
     ) -> Result<(), ApiError> {
-        if message.function_call.is_some_and(|raw| raw.get() != "null") {
-            return Err(ApiError::invalid(format!(
-                "messages[{index}].function_call is not supported: use tool_calls"
-            ))
-            .param(format!("messages[{index}].function_call")));
-        }
-        let has_reasoning = message
-            .reasoning_content
-            .is_some_and(|raw| !json::inner(raw).is_empty());
+        let whole = format!("messages[{index}]");
+        message.without_function_call(&whole)?;
+        let calls = message.calls(&whole)?;
+        let has_reasoning = message.reasoning().is_some();
         let has_blocks = message.thinking_blocks.is_some_and(|b| !b.is_empty());
         self.lost_reasoning |= has_reasoning || has_blocks;
         let mut parts = self.parts(message.content, place)?;
@@ -172,9 +161,8 @@ impl<'a> Conversation<'a> {
             }
         }
         let first_call = parts.len();
-        for (call, position) in message.tool_calls.into_iter().flatten().zip(0_usize..) {
-            let at = format!("messages[{index}].tool_calls[{position}]");
-            parts.push(self.call(call, at)?);
+        for call in calls {
+            parts.push(self.call(call)?);
         }
         let calls = parts.get_mut(first_call..).unwrap_or_default();
         let signed = calls.iter().any(|call| call.thought_signature.is_some());
@@ -188,14 +176,8 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    fn call(
-        &mut self,
-        call: hub::InputToolCall<'a>,
-        at: String,
-    ) -> Result<OutputPart<'a>, ApiError> {
-        let Some(function) = call.function else {
-            return Err(ApiError::invalid(format!("{at} is not a call of a function")).param(at));
-        };
+    fn call(&mut self, call: hub::Called<'a>) -> Result<OutputPart<'a>, ApiError> {
+        let (function, at) = (call.function, call.place);
         let order = self.calls.len();
         self.calls.insert(call.id, (function.name.clone(), order));
         Ok(OutputPart {
@@ -292,12 +274,7 @@ impl<'a> Conversation<'a> {
                 let audio = input.input_audio.ok_or_else(|| missing("input_audio"))?;
                 media::audio(audio)
             }
-            kind => {
-                return Err(ApiError::invalid(format!(
-                    "{place} is of type {kind:?}, which this provider does not take"
-                ))
-                .param(place));
-            }
+            _ => return Err(input.strange(place)),
         };
         Ok(Some(part(data)))
     }

@@ -1,19 +1,16 @@
 //! Whole answers of Gemini's as chat completions.
 
-use std::borrow::Cow;
-
 use serde_json::value::RawValue;
 
 use super::{
-    candidate::{self, answer_id},
-    error,
+    candidate, error,
     grounding::{self, Places},
     schema::{AnswerCall, AnswerPart, Candidate, GenerateAnswer},
 };
 use crate::{
     failure::Failure,
     hub::{
-        Completion, CompletionChoice, ExtraContent, FunctionCall, Message, Picture, ProviderFields,
+        self, CompletionChoice, ExtraContent, FunctionCall, Message, Picture, ProviderFields,
         ToolCall, UsageOut,
     },
     json::{self, Text},
@@ -52,17 +49,8 @@ pub(super) fn translate(
         .zip(&said)
         .map(|(candidate, said)| said.choice(candidate))
         .collect();
-    let completion = Completion {
-        id: &answer_id(context),
-        object: "chat.completion",
-        created: context.created,
-        model: &context.alias,
-        choices,
-        usage: UsageOut::new(&meter.usage()),
-    };
-    let mut out = Vec::with_capacity(body.len() + 256);
-    json::write(&mut out, &completion);
-    Ok(out)
+    let usage = UsageOut::new(&meter.usage());
+    Ok(hub::completion(context, &choices, usage))
 }
 
 /// An answer and its candidates, of which there is at least one.
@@ -189,16 +177,11 @@ impl<'a> Said<'a> {
             },
             extra_content: signed(call.signature),
         });
-        let content = match self.texts.as_slice() {
-            [] => None,
-            [one] => Some(Cow::Borrowed(*one)),
-            several => json::concat(several.iter().copied()).map(Cow::Owned),
-        };
         CompletionChoice {
             index: self.index,
             message: Message {
                 role: "assistant",
-                content,
+                content: json::joined(&self.texts),
                 reasoning_content: (!self.thoughts.is_empty())
                     .then(|| json::concat(self.thoughts.iter().copied()))
                     .flatten(),

@@ -6,17 +6,38 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{Annotation, ExtraContent, ProviderFields, UsageOut};
-use crate::json::Text;
+use crate::{
+    json::{self, Text},
+    request::ResponseContext,
+};
 
-/// `chat.completion`; `C` are its choices, of which most dialects have one.
-#[derive(Debug, Serialize)]
-pub(crate) struct Completion<'a, C = [CompletionChoice<'a>; 1]> {
-    pub(crate) id: &'a str,
-    pub(crate) object: &'a str,
-    pub(crate) created: u64,
-    pub(crate) model: &'a str,
-    pub(crate) choices: C,
-    pub(crate) usage: UsageOut,
+#[derive(Serialize)]
+struct Completion<'a> {
+    id: &'a str,
+    object: &'a str,
+    created: u64,
+    model: &'a str,
+    choices: &'a [CompletionChoice<'a>],
+    usage: UsageOut,
+}
+
+/// The client's answer, a `chat.completion` with these `choices`.
+pub(crate) fn completion(
+    context: &ResponseContext,
+    choices: &[CompletionChoice<'_>],
+    usage: UsageOut,
+) -> Vec<u8> {
+    let completion = Completion {
+        id: &format!("chatcmpl-{}", context.request_id),
+        object: "chat.completion",
+        created: context.created,
+        model: &context.alias,
+        choices,
+        usage,
+    };
+    let mut out = Vec::new();
+    json::write(&mut out, &completion);
+    out
 }
 
 /// A choice.
@@ -26,6 +47,22 @@ pub(crate) struct CompletionChoice<'a> {
     pub(crate) message: Message<'a>,
     pub(crate) logprobs: Option<Box<RawValue>>,
     pub(crate) finish_reason: &'a str,
+}
+
+impl<'a> CompletionChoice<'a> {
+    /// The only choice, which ended for this `reason`. Calls that the client does not see are none.
+    pub(crate) fn only(message: Message<'a>, reason: &'a str) -> Self {
+        let finish_reason = match reason {
+            "tool_calls" if message.tool_calls.is_empty() => "stop",
+            reason => reason,
+        };
+        Self {
+            index: 0,
+            message,
+            logprobs: None,
+            finish_reason,
+        }
+    }
 }
 
 /// The message of a choice.

@@ -14,10 +14,11 @@ mod parameters;
 mod request;
 mod thinking;
 mod told;
+mod turns;
 mod usage;
 mod wanted;
 
-pub(crate) use answer::{Completion, CompletionChoice, FunctionCall, Message, Picture, ToolCall};
+pub(crate) use answer::{CompletionChoice, FunctionCall, Message, Picture, ToolCall, completion};
 pub(crate) use chat_writer::ChatWriter;
 pub(crate) use choice::{ToolChoice, stop, tool_choice};
 pub(crate) use chunk::{
@@ -30,10 +31,11 @@ pub(crate) use format::{Format, JsonSchema, format};
 pub(crate) use inline::{arguments, data_url};
 pub(crate) use parameters::{FormFields, GATEWAY_ONLY, Unsupported, prepare};
 pub(crate) use request::{
-    AudioPart, Content, FilePart, Function, InputMessage, InputToolCall, Part, Tool, content,
-    messages,
+    AudioPart, Called, Content, FilePart, Function, InputMessage, Part, Tool, content, messages,
+    system_label,
 };
 pub(crate) use thinking::{ThinkingBlock, ThinkingBlocks, ThinkingIn, unnumbered};
 pub(crate) use told::{Numbered, Told};
+pub(crate) use turns::Turns;
 pub(crate) use usage::{UsageOut, read_seconds, read_usage};
 pub(crate) use wanted::{capped, output_limit, tools, wants_usage};

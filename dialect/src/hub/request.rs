@@ -55,6 +55,68 @@ pub(crate) struct InputFunction<'a> {
     pub(crate) arguments: Cow<'a, str>,
 }
 
+/// A function that a message calls, with its place in the request.
+#[derive(Debug)]
+pub(crate) struct Called<'a> {
+    pub(crate) id: Cow<'a, str>,
+    pub(crate) function: InputFunction<'a>,
+    pub(crate) extra_content: Option<&'a RawValue>,
+    pub(crate) place: String,
+}
+
+impl<'a> InputMessage<'a> {
+    /// The error for a role that `provider` does not have.
+    pub(crate) fn strange_role(&self, place: &str, provider: &str) -> ApiError {
+        let role = &self.role;
+        let error = format!("{place}.role is {role:?}, which {provider} does not have");
+        ApiError::invalid(error).param(format!("{place}.role"))
+    }
+
+    /// Refuses what calls were before there was `tool_calls`.
+    pub(crate) fn without_function_call(&self, place: &str) -> Result<(), ApiError> {
+        if self.function_call.is_none_or(|raw| raw.get() == "null") {
+            return Ok(());
+        }
+        let place = format!("{place}.function_call");
+        let error = format!("{place} is not supported: use tool_calls");
+        Err(ApiError::invalid(error).param(place))
+    }
+
+    /// The functions that it calls.
+    pub(crate) fn calls(&mut self, place: &str) -> Result<Vec<Called<'a>>, ApiError> {
+        let calls = self.tool_calls.take().into_iter().flatten().enumerate();
+        calls
+            .map(|(at, call)| {
+                let place = format!("{place}.tool_calls[{at}]");
+                match call.function {
+                    Some(function) => Ok(Called {
+                        id: call.id,
+                        function,
+                        extra_content: call.extra_content,
+                        place,
+                    }),
+                    None => {
+                        let error = format!("{place} is not a call of a function");
+                        Err(ApiError::invalid(error).param(place))
+                    }
+                }
+            })
+            .collect()
+    }
+
+    /// What was thought, in words.
+    pub(crate) fn reasoning(&self) -> Option<&'a RawValue> {
+        self.reasoning_content
+            .filter(|raw| !crate::json::inner(raw).is_empty())
+    }
+}
+
+/// Stands before a system message in the middle of a conversation, where a provider has no place for
+/// it: moving it to the top would change what it refers to.
+pub(crate) fn system_label() -> Option<&'static RawValue> {
+    serde_json::from_str(r#""[System message]""#).ok()
+}
+
 /// The messages of a request.
 pub(crate) fn messages<'a>(request: &'a Object<'_>) -> Result<Vec<InputMessage<'a>>, ApiError> {
     let invalid = |what: &str| ApiError::invalid(what.to_owned()).param("messages");
@@ -140,6 +202,13 @@ pub(crate) fn content<'a>(raw: Option<&'a RawValue>, place: &str) -> Result<Cont
 }
 
 impl<'a> Part<'a> {
+    /// The error for a part of a kind that its provider does not take.
+    pub(crate) fn strange(&self, place: &str) -> ApiError {
+        let kind = &self.r#type;
+        let error = format!("{place} is of type {kind:?}, which this provider does not take");
+        ApiError::invalid(error).param(place)
+    }
+
     /// The address of an `image_url` part, which is an object or, in the wild, a string.
     pub(crate) fn image(&self) -> Option<Cow<'a, str>> {
         #[derive(Deserialize)]

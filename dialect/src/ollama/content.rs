@@ -23,29 +23,21 @@ pub(super) struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     /// Adds the message with this `index` in the request.
-    pub(super) fn add(&mut self, index: usize, message: InputMessage<'a>) -> Result<(), ApiError> {
+    pub(super) fn add(
+        &mut self,
+        index: usize,
+        mut message: InputMessage<'a>,
+    ) -> Result<(), ApiError> {
         let place = format!("messages[{index}]");
         let role = match &*message.role {
             "system" | "developer" => "system",
             "user" => "user",
             "assistant" => "assistant",
             "tool" => "tool",
-            role => {
-                return Err(ApiError::invalid(format!(
-                    "{place}.role is {role:?}, which Ollama does not have"
-                ))
-                .param(format!("{place}.role")));
-            }
+            _ => return Err(message.strange_role(&place, "Ollama")),
         };
-        if message.function_call.is_some_and(|raw| raw.get() != "null") {
-            return Err(ApiError::invalid(format!(
-                "{place}.function_call is not supported: use tool_calls"
-            ))
-            .param(format!("{place}.function_call")));
-        }
-        let thinking = message
-            .reasoning_content
-            .filter(|raw| !json::inner(raw).is_empty());
+        message.without_function_call(&place)?;
+        let thinking = message.reasoning();
         let blocks = message.thinking_blocks.as_deref().unwrap_or_default();
         self.lost_thinking |= thinking.is_none() && !blocks.is_empty();
         let (content, images) = content(&message, &format!("{place}.content"))?;
@@ -59,23 +51,18 @@ impl<'a> Conversation<'a> {
             tool_call_id: None,
         };
         if role == "tool" {
-            let id = message.tool_call_id.unwrap_or_default();
+            let id = message.tool_call_id.take().unwrap_or_default();
             let called = self.calls.iter().rev().find(|(known, _)| *known == id);
             output.tool_name = called.map(|(_, name)| name.clone());
             output.tool_call_id = Some(id).filter(|id| !id.is_empty());
         }
-        for (at, call) in message.tool_calls.into_iter().flatten().enumerate() {
-            let at = format!("{place}.tool_calls[{at}]");
-            let Some(function) = call.function else {
-                return Err(
-                    ApiError::invalid(format!("{at} is not a call of a function")).param(at),
-                );
-            };
+        for call in message.calls(&place)? {
+            let function = call.function;
             self.calls.push((call.id.clone(), function.name.clone()));
             output.tool_calls.push(OutputCall {
                 id: call.id,
                 function: OutputFunction {
-                    arguments: hub::arguments(function.arguments, &at)?,
+                    arguments: hub::arguments(function.arguments, &call.place)?,
                     name: function.name,
                 },
             });

@@ -7,7 +7,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::{error, schema::ChatAnswer};
 use crate::{
     failure::Failure,
-    hub::{Completion, CompletionChoice, FunctionCall, Message, ToolCall, UsageOut},
+    hub::{self, CompletionChoice, FunctionCall, Message, ToolCall, UsageOut},
     json::{self, Text},
     meter::Meter,
     request::ResponseContext,
@@ -50,32 +50,19 @@ pub(super) fn translate(
         })
         .collect();
     let has_calls = !tool_calls.is_empty();
-    let id = format!("chatcmpl-{}", context.request_id);
-    let completion = Completion {
-        id: &id,
-        object: "chat.completion",
-        created: context.created,
-        model: &context.alias,
-        choices: [CompletionChoice {
-            index: 0,
-            message: Message {
-                role: "assistant",
-                content: content(message.content, has_calls),
-                reasoning_content: message
-                    .thinking
-                    .filter(|raw| !json::inner(raw).is_empty())
-                    .map(ToOwned::to_owned),
-                tool_calls,
-                ..Message::default()
-            },
-            logprobs: None,
-            finish_reason: answer.finish_reason(has_calls),
-        }],
-        usage: UsageOut::new(&meter.usage()),
+    let message = Message {
+        role: "assistant",
+        content: content(message.content, has_calls),
+        reasoning_content: message
+            .thinking
+            .filter(|raw| !json::inner(raw).is_empty())
+            .map(ToOwned::to_owned),
+        tool_calls,
+        ..Message::default()
     };
-    let mut out = Vec::with_capacity(body.len() + 256);
-    json::write(&mut out, &completion);
-    Ok(out)
+    let choice = CompletionChoice::only(message, answer.finish_reason(has_calls));
+    let usage = UsageOut::new(&meter.usage());
+    Ok(hub::completion(context, &[choice], usage))
 }
 
 /// The text; null where there are only calls of tools, which come with an empty one.
