@@ -145,7 +145,7 @@ impl Passage {
 /// Whether a provider may see this part of a form as it is, behind a file that passes.
 pub(crate) fn may_follow(name: &str, is_file: bool) -> Result<(), ApiError> {
     let name = plain(name);
-    if is_file {
+    if is_file || name == "file" {
         return Err(misplaced("another file", name));
     }
     if name == "model" || name == "metadata" || GATEWAY_ONLY.contains(&name) {

@@ -235,8 +235,9 @@ fn named(disposition: &str) -> Result<(String, bool), FormError> {
         rest = left;
         match key.trim().to_ascii_lowercase().as_str() {
             "name" if name.replace(value.trim()).is_some() => return Err(FormError::Ambiguous),
-            "name*" => return Err(FormError::Ambiguous),
-            "filename" | "filename*" => is_file = true,
+            // Words of another encoding, or in pieces (RFC 2231), which not everybody reads.
+            key if key.starts_with("name*") => return Err(FormError::Ambiguous),
+            key if key.starts_with("filename") => is_file = true,
             _ => {}
         }
     }

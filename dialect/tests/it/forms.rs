@@ -131,6 +131,7 @@ fn what_would_change_the_facts_may_not_follow_a_file_that_passes() {
         (field("metadata[a]", "b"), "metadata[a]"),
         (file("file", b"more"), "file"),
         (file("other", b"more"), "other"),
+        (field("file", "more"), "file"),
         (field("prompt", &"x".repeat(1025)), "prompt"),
     ] {
         let error = announced(&form(&[begins.clone(), late])).unwrap_err();
@@ -173,6 +174,7 @@ fn a_form_that_can_be_read_in_two_ways_is_refused() {
         file("file", b"x\n--xYz\r\ny"),
         part("--xYz\r\nContent-Disposition: form-data; name=\"x\"; name=\"model\""),
         part("--xYz\r\nContent-Disposition: form-data; name=\"x\"; name*=utf-8''model"),
+        part("--xYz\r\nContent-Disposition: form-data; name=\"x\"; name*0=mo; name*1=del"),
         part(
             "--xYz\r\nContent-Disposition: form-data; name=\"x\"\r\n\
              content-disposition : form-data; name=\"model\"",

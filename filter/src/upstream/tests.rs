@@ -1,6 +1,6 @@
 //! The upstream role against a fake Envoy.
 
-use dragoman_proto::{Dialect, Operation, Quirks, UsageSource};
+use dragoman_proto::{Admission, Dialect, Operation, Quirks, UsageSource};
 
 use super::*;
 use crate::testing::FakeHost;
