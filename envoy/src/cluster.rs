@@ -1,4 +1,10 @@
 //! One cluster per deployment: where the provider is, and the filters that interpret for it.
+//!
+//! A provider that is known by a name has two: Envoy answers a request for a cluster without an address
+//! itself, past the router's retries, so a name that does not resolve would end a request that has
+//! fallbacks. The deployment's cluster is therefore an aggregate of the one that resolves the name and of
+//! one that refuses every connection, which is a failure like others. The filters are those of the
+//! aggregate; connections, TLS and the bound of an attempt are the other's (tried on 1.40.0).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,20 +13,21 @@ use std::time::Duration;
 
 use envoy_types::pb::envoy::config::cluster::v3::circuit_breakers::Thresholds;
 use envoy_types::pb::envoy::config::cluster::v3::cluster::{
-    ClusterDiscoveryType, DiscoveryType, DnsLookupFamily,
+    ClusterDiscoveryType, CustomClusterType, DiscoveryType, DnsLookupFamily, LbPolicy,
 };
 use envoy_types::pb::envoy::config::cluster::v3::{CircuitBreakers, Cluster};
 use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
 use envoy_types::pb::envoy::config::core::v3::{
     Address as EnvoyAddress, DataSource, Http1ProtocolOptions, Http2ProtocolOptions,
-    HttpProtocolOptions as CommonOptions, SocketAddress, TransportSocket, data_source,
+    HttpProtocolOptions as CommonOptions, Pipe, SocketAddress, TransportSocket, data_source,
     transport_socket,
 };
 use envoy_types::pb::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint as EnvoyEndpoint, LbEndpoint, LocalityLbEndpoints,
     lb_endpoint::HostIdentifier,
 };
+use envoy_types::pb::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::subject_alt_name_matcher::SanType;
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
     CertificateValidationContext, CommonTlsContext, SubjectAltNameMatcher, UpstreamTlsContext,
@@ -46,6 +53,12 @@ const NO_LIMIT: u32 = 1_000_000;
 
 /// What tells a deployment's timed cluster from its other one. No id holds a `/`.
 const TIMED: &str = "/timed";
+/// What tells the cluster that resolves a provider's name from the one that stands for it.
+const RESOLVED: &str = "/dns";
+/// The cluster that refuses every connection.
+const REFUSING: &str = "dragoman.refusing";
+/// A socket that nobody listens at.
+const NO_SOCKET: &str = "/nobody/listens/here.sock";
 
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
@@ -62,7 +75,7 @@ pub fn timed_cluster_name(deployment: &str) -> String {
 /// The deployment of a cluster; `None` for a cluster that is none of a deployment.
 pub fn deployment_of(cluster: &str) -> Option<&str> {
     let name = cluster.strip_prefix("dragoman/")?;
-    Some(name.strip_suffix(TIMED).unwrap_or(name)).filter(|id| !id.is_empty())
+    name.split('/').next().filter(|id| !id.is_empty())
 }
 
 /// The clusters of `upstream`: a second one where it has a timeout of its own. Envoy has one timeout
@@ -70,41 +83,114 @@ pub fn deployment_of(cluster: &str) -> Option<&str> {
 /// answer, so streams never go there.
 pub(crate) fn clusters(upstream: &Upstream, topology: &Topology) -> Vec<Cluster> {
     let id = &upstream.config.deployment;
-    let timed = upstream
-        .timeout
-        .map(|timeout| cluster(timed_cluster_name(id), Some(timeout), upstream, topology));
-    let plain = cluster(cluster_name(id), None, upstream, topology);
-    std::iter::once(plain).chain(timed).collect()
+    let mut clusters = attempt(cluster_name(id), None, upstream, topology);
+    if let Some(timeout) = upstream.timeout {
+        let name = timed_cluster_name(id);
+        clusters.extend(attempt(name, Some(timeout), upstream, topology));
+    }
+    clusters
 }
 
-fn cluster(
+/// The cluster `name`, of attempts that end within `timeout`, and the one that it stands for.
+fn attempt(
     name: String,
     timeout: Option<Duration>,
     upstream: &Upstream,
     topology: &Topology,
+) -> Vec<Cluster> {
+    let filters = filters::upstream(upstream, &topology.filter);
+    let options = http_options(&upstream.endpoint, timeout);
+    let host = &upstream.endpoint.host;
+    if host.parse::<IpAddr>().is_ok() {
+        let options = HttpProtocolOptions {
+            http_filters: filters,
+            ..options
+        };
+        let provider = provider(name, DiscoveryType::Static, options, upstream, topology);
+        return vec![provider];
+    }
+    let resolved = format!("{name}{RESOLVED}");
+    let options_of_all = HttpProtocolOptions {
+        http_filters: filters,
+        ..options.clone()
+    };
+    let dns = DiscoveryType::LogicalDns;
+    vec![
+        provider(resolved.clone(), dns, options, upstream, topology),
+        first_of(
+            [resolved, REFUSING.to_owned()],
+            name,
+            options_of_all,
+            topology,
+        ),
+    ]
+}
+
+/// Where the provider is.
+fn provider(
+    name: String,
+    discovery: DiscoveryType,
+    options: HttpProtocolOptions,
+    upstream: &Upstream,
+    topology: &Topology,
 ) -> Cluster {
     let endpoint = &upstream.endpoint;
-    let is_address = endpoint.host.parse::<IpAddr>().is_ok();
-    let discovery = if is_address {
-        DiscoveryType::Static
-    } else {
-        DiscoveryType::LogicalDns
-    };
     Cluster {
-        connect_timeout: Some(any::duration(CONNECT_TIMEOUT)),
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(discovery.into())),
         dns_lookup_family: DnsLookupFamily::V4Preferred.into(),
-        load_assignment: Some(assignment(&name, endpoint)),
+        load_assignment: Some(assignment(&name, socket(endpoint))),
+        transport_socket: endpoint.tls.then(|| tls(&endpoint.host, &topology.ca_file)),
+        ..cluster(name, options, topology)
+    }
+}
+
+/// The first of `clusters` that has an address.
+fn first_of(
+    clusters: [String; 2],
+    name: String,
+    options: HttpProtocolOptions,
+    topology: &Topology,
+) -> Cluster {
+    let aggregate = ClusterConfig {
+        clusters: clusters.to_vec(),
+    };
+    Cluster {
+        cluster_discovery_type: Some(ClusterDiscoveryType::ClusterType(CustomClusterType {
+            name: "envoy.clusters.aggregate".to_owned(),
+            typed_config: Some(pack_any(aggregate)),
+        })),
+        lb_policy: LbPolicy::ClusterProvided.into(),
+        ..cluster(name, options, topology)
+    }
+}
+
+fn cluster(name: String, options: HttpProtocolOptions, topology: &Topology) -> Cluster {
+    Cluster {
+        name,
+        connect_timeout: Some(any::duration(CONNECT_TIMEOUT)),
         circuit_breakers: Some(unlimited()),
         per_connection_buffer_limit_bytes: Some(UInt32Value {
             value: topology.max_body_bytes,
         }),
-        transport_socket: endpoint.tls.then(|| tls(&endpoint.host, &topology.ca_file)),
         typed_extension_protocol_options: HashMap::from([(
             HTTP_OPTIONS.to_owned(),
-            pack_any(http_options(upstream, timeout, topology)),
+            pack_any(options),
         )]),
-        name,
+        ..Cluster::default()
+    }
+}
+
+/// The cluster that refuses every connection: what stands in for a provider whose name does not resolve.
+pub(crate) fn refusing() -> Cluster {
+    let nobody = AddressKind::Pipe(Pipe {
+        path: NO_SOCKET.to_owned(),
+        ..Pipe::default()
+    });
+    Cluster {
+        name: REFUSING.to_owned(),
+        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Static.into())),
+        load_assignment: Some(assignment(REFUSING, nobody)),
+        circuit_breakers: Some(unlimited()),
         ..Cluster::default()
     }
 }
@@ -122,15 +208,18 @@ pub(crate) fn nowhere(name: &str) -> Cluster {
     }
 }
 
-fn assignment(cluster: &str, endpoint: &Endpoint) -> ClusterLoadAssignment {
-    let address = SocketAddress {
+fn socket(endpoint: &Endpoint) -> AddressKind {
+    AddressKind::SocketAddress(SocketAddress {
         address: endpoint.host.clone(),
         port_specifier: Some(PortSpecifier::PortValue(endpoint.port.into())),
         ..SocketAddress::default()
-    };
+    })
+}
+
+fn assignment(cluster: &str, address: AddressKind) -> ClusterLoadAssignment {
     let endpoint = EnvoyEndpoint {
         address: Some(EnvoyAddress {
-            address: Some(AddressKind::SocketAddress(address)),
+            address: Some(address),
         }),
         ..EnvoyEndpoint::default()
     };
@@ -161,13 +250,9 @@ fn unlimited() -> CircuitBreakers {
     }
 }
 
-/// HTTP/2 where a TLS provider offers it, HTTP/1.1 otherwise; and the filters of the attempt.
-fn http_options(
-    upstream: &Upstream,
-    timeout: Option<Duration>,
-    topology: &Topology,
-) -> HttpProtocolOptions {
-    let protocol = if upstream.endpoint.tls {
+/// HTTP/2 where a TLS provider offers it, HTTP/1.1 otherwise.
+fn http_options(endpoint: &Endpoint, timeout: Option<Duration>) -> HttpProtocolOptions {
+    let protocol = if endpoint.tls {
         UpstreamProtocolOptions::AutoConfig(AutoHttpConfig {
             http_protocol_options: Some(Http1ProtocolOptions::default()),
             http2_protocol_options: Some(Http2ProtocolOptions::default()),
@@ -186,7 +271,6 @@ fn http_options(
             max_stream_duration: timeout.map(any::duration),
             ..CommonOptions::default()
         }),
-        http_filters: filters::upstream(upstream, &topology.filter),
         upstream_protocol_options: Some(protocol),
         ..HttpProtocolOptions::default()
     }

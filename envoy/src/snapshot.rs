@@ -74,7 +74,7 @@ impl Snapshot {
             .upstreams
             .iter()
             .flat_map(|up| cluster::clusters(up, topology));
-        let clusters = upstreams.chain([cluster::nowhere(route::NOWHERE)]);
+        let clusters = upstreams.chain([cluster::nowhere(route::NOWHERE), cluster::refusing()]);
         Self {
             clusters: Resources::new(clusters, |cluster| &cluster.name),
             secrets: Resources::new(secret::secrets(topology), |secret| &secret.name),

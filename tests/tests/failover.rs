@@ -37,6 +37,7 @@ const FAILURES: &[&str] = &[
     "broken-json",
     "empty",
     "refused",
+    "unresolved",
 ];
 
 struct Fixture {
@@ -70,9 +71,11 @@ async fn fixture() -> &'static Fixture {
                     config = config
                         .speaking(dialect, &alias, &bad, &format!("x!{failure}"))
                         .fallback(&alias, &[other]);
-                    if *failure == "refused" {
-                        config = config.nowhere(&free_port().to_string());
-                    }
+                    config = match *failure {
+                        "refused" => config.nowhere(&free_port().to_string()),
+                        "unresolved" => config.nowhere("nobody.invalid"),
+                        _ => config,
+                    };
                 }
             }
             let stack = Setup::new(&config).start().await?;
@@ -116,7 +119,7 @@ async fn moves_on(fixture: &Fixture, failure: &str, dialect: &str, stream: bool)
     };
     assert_eq!(said, format!("You said: {text}"));
     let tried = fixture.bad.requests_with(&text).len();
-    let expected = usize::from(failure != "refused");
+    let expected = usize::from(!matches!(failure, "refused" | "unresolved"));
     assert_eq!(tried, expected, "attempts at the first: {text}");
     assert_eq!(fixture.good.requests_with(&text).len(), 1, "{text}");
 }
@@ -131,6 +134,7 @@ macro_rules! survives {
 }
 
 survives! {
+    a_name_that_does_not_resolve: "unresolved"
     a_connection_that_is_refused: "refused"
     a_connection_that_is_closed_before_the_headers: "close"
     a_connection_that_is_reset_before_the_headers: "reset"
