@@ -8,10 +8,9 @@ use envoy_types::pb::envoy::config::accesslog::v3::{
     OrFilter, ResponseFlagFilter, StatusCodeFilter, extension_filter,
 };
 use envoy_types::pb::envoy::config::core::v3::data_source::Specifier;
-use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::envoy::config::core::v3::substitution_format_string::Format;
 use envoy_types::pb::envoy::config::core::v3::{
-    DataSource, HeaderValue, HeaderValueOption, RuntimeUInt32, SubstitutionFormatString,
+    DataSource, HeaderValueOption, RuntimeUInt32, SubstitutionFormatString,
 };
 use envoy_types::pb::envoy::config::route::v3::{
     HeaderMatcher, header_matcher::HeaderMatchSpecifier,
@@ -28,12 +27,14 @@ use envoy_types::pb::envoy::r#type::matcher::v3::{
 use envoy_types::pb::google::protobuf::{BoolValue, UInt32Value};
 use envoy_types::util::pack_any;
 
+use crate::route::response_header;
+
 /// Which of Envoy's replies a mapping is for.
 enum Cause {
     /// Any of these response flags.
     Flags(&'static [&'static str]),
-    /// Response code details that begin so.
-    Details(&'static str),
+    /// Response code details that begin with any of these.
+    Details(&'static [&'static str]),
     /// This status.
     Status(u32),
 }
@@ -43,12 +44,12 @@ enum Cause {
 /// last retry.)
 const MAPPINGS: &[(Cause, ErrorKind, &str)] = &[
     (
-        Cause::Details("ext_proc"),
+        Cause::Details(&["ext_proc"]),
         ErrorKind::Unavailable,
         "the gateway's service (dragoman) cannot be reached by its Envoy; try again",
     ),
     (
-        Cause::Details("wasm"),
+        Cause::Details(&["wasm"]),
         ErrorKind::Internal,
         "the gateway's filter failed on this request",
     ),
@@ -79,6 +80,33 @@ const MAPPINGS: &[(Cause, ErrorKind, &str)] = &[
     ),
     (
         Cause::Flags(&["DPE"]),
+        ErrorKind::InvalidRequest,
+        "the request is not valid HTTP",
+    ),
+    (
+        Cause::Details(&[
+            "http1.headers_too_large",
+            "http1.too_many_headers",
+            "http2.too_many_headers",
+            // the headers that admission adds were too many for Envoy's limit
+            "header_mutation_result_exceeds_limit",
+        ]),
+        ErrorKind::HeadersTooLarge,
+        "the request's headers are too many or too long",
+    ),
+    (
+        Cause::Details(&["upgrade_failed"]),
+        ErrorKind::InvalidRequest,
+        "connections are not upgraded here: no WebSocket is served",
+    ),
+    (
+        Cause::Details(&[
+            "http1.",
+            "http2.",
+            "missing_host",
+            "missing_path",
+            "path_normalization_failed",
+        ]),
         ErrorKind::InvalidRequest,
         "the request is not valid HTTP",
     ),
@@ -117,7 +145,7 @@ fn mapper(filter: AccessLogFilter, error: &ApiError, dialect: ClientDialect) -> 
     let body = String::from_utf8(error.body(dialect)).unwrap_or_default();
     ResponseMapper {
         filter: Some(filter),
-        headers_to_add: request_ids(),
+        headers_to_add: added_headers(),
         status_code: Some(UInt32Value {
             value: error.status().into(),
         }),
@@ -133,20 +161,16 @@ fn mapper(filter: AccessLogFilter, error: &ApiError, dialect: ClientDialect) -> 
     }
 }
 
-/// The request's id, which the upstream filter sets on a provider's answer.
-fn request_ids() -> Vec<HeaderValueOption> {
+/// The request's id, which the upstream filter sets on a provider's answer; and leave for pages of any
+/// origin to read the error, which routes give where a request has come as far as to one.
+fn added_headers() -> Vec<HeaderValueOption> {
     let (namespace, field) = (names::ADMISSION_NAMESPACE, Admission::REQUEST_ID_FIELD);
-    let value = format!("%DYNAMIC_METADATA({namespace}:{field})%");
-    let header = |name: &str| HeaderValueOption {
-        header: Some(HeaderValue {
-            key: name.to_owned(),
-            value: value.clone(),
-            ..HeaderValue::default()
-        }),
-        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
-        ..HeaderValueOption::default()
-    };
-    vec![header(names::REQUEST_ID), header(names::CALL_ID)]
+    let id = format!("%DYNAMIC_METADATA({namespace}:{field})%");
+    vec![
+        response_header(names::REQUEST_ID, &id),
+        response_header(names::CALL_ID, &id),
+        response_header(names::ALLOW_ORIGIN, names::ANY_ORIGIN),
+    ]
 }
 
 fn filter(cause: &Cause) -> AccessLogFilter {
@@ -154,11 +178,11 @@ fn filter(cause: &Cause) -> AccessLogFilter {
         Cause::Flags(flags) => FilterSpecifier::ResponseFlagFilter(ResponseFlagFilter {
             flags: flags.iter().map(ToString::to_string).collect(),
         }),
-        Cause::Details(prefix) => FilterSpecifier::ExtensionFilter(ExtensionFilter {
+        Cause::Details(prefixes) => FilterSpecifier::ExtensionFilter(ExtensionFilter {
             name: "envoy.access_loggers.extension_filters.cel".to_owned(),
             config_type: Some(extension_filter::ConfigType::TypedConfig(pack_any(
                 ExpressionFilter {
-                    expression: format!("response.code_details.startsWith('{prefix}')"),
+                    expression: begins_with_any("response.code_details", prefixes),
                     ..ExpressionFilter::default()
                 },
             ))),
@@ -173,6 +197,13 @@ fn filter(cause: &Cause) -> AccessLogFilter {
             }),
         }),
     })
+}
+
+/// An expression in CEL.
+fn begins_with_any(value: &str, prefixes: &[&str]) -> String {
+    let begins = |prefix: &&str| format!("{value}.startsWith('{prefix}')");
+    let each: Vec<_> = prefixes.iter().map(begins).collect();
+    each.join(" || ")
 }
 
 /// The client speaks Anthropic's API: by its path until the request is admitted, by the admission

@@ -125,10 +125,10 @@ fn present(name: &str) -> HeaderMatcher {
 /// What every answer of an operation carries: leave for pages of any origin to read it (preflights
 /// are answered by the service).
 fn response_headers() -> Vec<HeaderValueOption> {
-    vec![response_header("access-control-allow-origin", "*")]
+    vec![response_header(names::ALLOW_ORIGIN, names::ANY_ORIGIN)]
 }
 
-fn response_header(name: &str, value: &str) -> HeaderValueOption {
+pub(crate) fn response_header(name: &str, value: &str) -> HeaderValueOption {
     HeaderValueOption {
         header: Some(HeaderValue {
             key: name.to_owned(),

@@ -201,7 +201,11 @@ impl Edge {
 /// Answers the client with `error`.
 pub(crate) fn reply(host: &impl Host, dialect: ClientDialect, error: &ApiError) {
     let extra = error.headers();
-    let mut headers = vec![("content-type", "application/json")];
+    let mut headers = vec![
+        ("content-type", "application/json"),
+        // else a page that spoke to us could not read what it did wrong
+        (names::ALLOW_ORIGIN, names::ANY_ORIGIN),
+    ];
     headers.extend(extra.iter().map(|(name, value)| (*name, value.as_str())));
     host.reply(error.status(), &headers, &error.body(dialect));
 }

@@ -39,6 +39,8 @@ pub enum ErrorKind {
     TooLarge,
     /// 415: a content type or encoding that is not read here.
     UnsupportedMedia,
+    /// 431: too many headers, or too long ones.
+    HeadersTooLarge,
     /// 429 `rate_limit_exceeded`: wait and it will pass.
     RateLimit,
     /// 429 `insufficient_quota`: a budget has no room; where it is exhausted, retrying does not help
@@ -68,6 +70,7 @@ impl ErrorKind {
             Self::TooLarge => 413,
             Self::UnsupportedMedia => 415,
             Self::RateLimit | Self::InsufficientQuota => 429,
+            Self::HeadersTooLarge => 431,
             Self::Internal => 500,
             Self::BadGateway => 502,
             Self::Unavailable => 503,
@@ -86,6 +89,7 @@ impl ErrorKind {
             | Self::MethodNotAllowed
             | Self::Conflict
             | Self::TooLarge
+            | Self::HeadersTooLarge
             | Self::UnsupportedMedia => "invalid_request_error",
             Self::Authentication => "authentication_error",
             Self::PermissionDenied => "permission_error",
@@ -105,6 +109,7 @@ impl ErrorKind {
             | Self::ContentPolicy
             | Self::MethodNotAllowed
             | Self::Conflict
+            | Self::HeadersTooLarge
             | Self::UnsupportedMedia => "invalid_request_error",
             Self::Authentication => "authentication_error",
             Self::PermissionDenied => "permission_error",
@@ -135,6 +140,7 @@ impl ErrorKind {
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::Conflict
+            | Self::HeadersTooLarge
             | Self::UnsupportedMedia
             | Self::Internal => None,
         }

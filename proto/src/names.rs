@@ -26,6 +26,10 @@ pub const DROPPED: &str = "x-dragoman-dropped-params";
 
 /// On a response of the upstream filter that has no body: the body that the edge filter gives it.
 pub const BODILESS: &str = "x-dragoman-body";
+/// Response header that says which pages may read an answer: those of [`ANY_ORIGIN`].
+pub const ALLOW_ORIGIN: &str = "access-control-allow-origin";
+/// Keys are no cookies: a page can use none that it was not given, so answers may be read by all.
+pub const ANY_ORIGIN: &str = "*";
 
 /// Dynamic metadata namespace of the plan, read by the `priority_group` cluster specifier.
 pub const PLAN_NAMESPACE: &str = "dragoman.plan";

@@ -85,6 +85,8 @@ fn a_bad_body_is_answered_by_the_edge() {
         "{}",
         reply.body
     );
+    let readable = ("access-control-allow-origin".into(), "*".into());
+    assert!(reply.headers.contains(&readable), "{:?}", reply.headers);
 }
 
 #[test]

@@ -209,7 +209,7 @@ impl Reply {
 /// # Panics
 /// When it is another.
 #[track_caller]
-pub(super) fn require_error(body: &Value, kind: &str) {
+pub fn require_error(body: &Value, kind: &str) {
     let fields = |value: &Value| -> Vec<String> {
         let mut names: Vec<String> = value
             .as_object()

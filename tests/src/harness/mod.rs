@@ -46,7 +46,7 @@ use tokio::{runtime::Runtime, sync::OnceCell};
 pub use admin::Key;
 pub use authority::Authority;
 pub use binaries::{dragoman, envoy, python, xtask};
-pub use client::{Client, Reply, Streamed};
+pub use client::{Client, Reply, Streamed, require_error};
 pub use config::Config;
 pub use events::{Ending, Event};
 pub use ledger::{AttemptRow, Ledger, RequestRow};
