@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use dragoman_envoy::Snapshot;
+use dragoman_envoy::{Snapshot, Topology, Upstream};
 use dragoman_policy::PriceTable;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::credentials::Tokens;
 use crate::live::Live;
@@ -19,6 +20,19 @@ use crate::{prices, source};
 /// How often the file is looked at. Polling works where notifications do not: in containers, on
 /// network mounts, and when a file is replaced instead of written.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What Envoy gets to be ready for deployments that are new, before a plan names one: it sets their
+/// filters up, fetches their secrets and resolves their names.
+const WARMING: Duration = Duration::from_secs(1);
+/// How long Envoy keeps deployments that are gone, for requests whose plans name them.
+const FAREWELL: Duration = Duration::from_secs(60);
+
+/// Deployments that are gone from the configuration, but not from Envoy.
+#[derive(Default)]
+pub(crate) struct Retired {
+    upstreams: Vec<Upstream>,
+    until: Option<Instant>,
+}
 
 /// What follows the configuration file and the access tokens: all that Envoy is told comes from here.
 pub(crate) struct Reloader {
@@ -32,6 +46,7 @@ pub(crate) struct Reloader {
     pub(crate) routing: Arc<Routing>,
     pub(crate) tokens: Tokens,
     pub(crate) snapshot: watch::Sender<Arc<Snapshot>>,
+    pub(crate) retired: Retired,
 }
 
 impl Reloader {
@@ -41,9 +56,14 @@ impl Reloader {
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            let farewell = self.retired.until;
             tokio::select! {
                 _ = ticks.tick() => self.look().await,
                 _ = renewed.changed() => self.publish(&self.live.load()),
+                () = at(farewell) => {
+                    self.retired = Retired::default();
+                    self.publish(&self.live.load());
+                }
                 _ = shutdown.changed() => return,
             }
         }
@@ -80,18 +100,44 @@ impl Reloader {
     async fn apply(&mut self) -> anyhow::Result<()> {
         let config = source::parse(&self.path, &self.text)?;
         let table = prices::load(&self.path, &config, &self.bundled)?;
-        let live = Live::new(config, &table)?;
+        let live = Arc::new(Live::new(config, &table)?);
+        let before = topology(&self.live.load(), &self.around, self.routing.tokens());
         self.tokens.configure(&live.config).await;
-        self.routing.configure(&live);
-        let live = Arc::new(live);
-        self.live.store(Arc::clone(&live));
+        self.retired.upstreams.extend(before.upstreams);
         self.publish(&live);
+        tokio::time::sleep(WARMING).await;
+        self.routing.configure(&live);
+        self.live.store(live);
+        self.retired.until = Some(Instant::now() + FAREWELL);
         Ok(())
     }
 
+    /// Tells Envoy of the deployments of `live`, and of those that it shall still know.
     fn publish(&self, live: &Live) {
-        let topology = topology(live, &self.around, self.routing.tokens());
+        let mut topology = topology(live, &self.around, self.routing.tokens());
+        keep(&mut topology, &self.retired.upstreams);
         self.snapshot
             .send_replace(Arc::new(Snapshot::build(&topology)));
+    }
+}
+
+/// Leaves the clusters of `retired` in `topology`, the latest of each deployment.
+fn keep(topology: &mut Topology, retired: &[Upstream]) {
+    for old in retired.iter().rev() {
+        let id = &old.config.deployment;
+        let mut known = topology.upstreams.iter_mut();
+        match known.find(|upstream| upstream.config.deployment == *id) {
+            // a cluster that bounds attempts, which plans may still name
+            Some(same) => same.timeout = same.timeout.or(old.timeout),
+            None => topology.upstreams.push(old.clone()),
+        }
+    }
+}
+
+/// Returns at that moment; never when there is none.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

@@ -17,7 +17,7 @@ use crate::http::{self, Api, Probe};
 use crate::listen::{Listen, Listener};
 use crate::live::Live;
 use crate::probe::{self, EnvoyProbe};
-use crate::reload::Reloader;
+use crate::reload::{Reloader, Retired};
 use crate::routing::Routing;
 use crate::servers::{self, Parts};
 use crate::state::StateFolder;
@@ -76,6 +76,7 @@ async fn serve(options: &Serve) -> anyhow::Result<()> {
         routing: Arc::clone(&routing),
         tokens,
         snapshot,
+        retired: Retired::default(),
     };
     let reloading = tokio::spawn(reloader.run(stopped.clone()));
     let probe = probe(options, &master_key)?;

@@ -6,6 +6,7 @@ use dragoman_tests::{
     harness::{Config, Setup, Stack, eventually, eventually_within, run},
     provider::ScriptedProvider,
 };
+use futures::future::join_all;
 use serde_json::json;
 
 async fn start(provider: &ScriptedProvider) -> Stack {
@@ -166,6 +167,34 @@ fn no_request_is_dropped_while_the_configuration_changes() {
         )
         .await;
         assert_eq!(stack.hello("m").await.said(), "You said: hello");
+    });
+}
+
+#[test]
+fn no_request_is_dropped_while_its_deployment_changes() {
+    run(async {
+        let provider = provider().await;
+        let stack = start(&provider).await;
+        let limited = Config::new()
+            .openai("m", &provider, "gpt-x")
+            .with(json!({"max_tokens": 1, "timeout": 30}));
+        stack.write_config(&limited.text()).expect("written");
+        let is_in_force = async || {
+            // all that are asked in these moments, several at once
+            let replies = join_all((0..8).map(|_| stack.hello("m"))).await;
+            for reply in &replies {
+                assert_eq!(reply.status, 200, "{}", reply.text());
+            }
+            replies
+                .iter()
+                .any(|reply| reply.said() != "You said: hello")
+                .then_some(())
+        };
+        let limit = Duration::from_secs(20);
+        eventually_within(limit, "the new default is used", is_in_force).await;
+        for _ in 0..50 {
+            assert_eq!(stack.hello("m").await.status, 200);
+        }
     });
 }
 
