@@ -178,7 +178,7 @@ const LITELLM: Table = &[
     ("custom_provider_map", "no Python handlers"),
     ("post_call_rules", "no Python handlers"),
     ("ui_theme_config", "no such page"),
-    ("require_auth_for_metrics_endpoint", "/metrics is served to everybody who reaches its port"),
+    ("require_auth_for_metrics_endpoint", "already so: /metrics wants the master key"),
     ("alerting", "alerts are set by dragoman.budgets.alert_webhook"),
     ("content_policy_fallback_*", "use content_policy_fallbacks"),
 ];
@@ -259,6 +259,37 @@ const GENERAL: Table = &[
 pub(crate) fn is_request_parameter(key: &str) -> bool {
     REQUEST.contains(&key)
 }
+
+/// What a parameter's value must be, where that is no text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plain {
+    Number,
+    Boolean,
+}
+
+/// What the value of a request parameter must be; `None` where a text may be right.
+pub(crate) fn plain(key: &str) -> Option<Plain> {
+    if NUMBERS.contains(&key) {
+        return Some(Plain::Number);
+    }
+    BOOLEANS.contains(&key).then_some(Plain::Boolean)
+}
+
+#[rustfmt::skip]
+const NUMBERS: &[&str] = &[
+    "temperature", "top_p", "top_k", "top_a", "min_p", "typical_p", "n", "max_tokens",
+    "max_completion_tokens", "max_output_tokens", "presence_penalty", "frequency_penalty",
+    "repetition_penalty", "length_penalty", "top_logprobs", "seed", "dimensions", "best_of", "speed",
+    "num_ctx", "num_predict",
+];
+
+const BOOLEANS: &[&str] = &[
+    "logprobs",
+    "parallel_tool_calls",
+    "store",
+    "echo",
+    "ignore_eos",
+];
 
 #[rustfmt::skip]
 const REQUEST: &[&str] = &[

@@ -77,9 +77,9 @@ fn read(
         signing,
         weight: None,
         order: maps.count(&["order"], reader)?,
-        rpm: maps.count(&["rpm"], reader)?,
-        tpm: maps.count(&["tpm"], reader)?,
-        max_parallel_requests: maps.count(&["max_parallel_requests"], reader)?,
+        rpm: maps.limit("rpm", reader)?,
+        tpm: maps.limit("tpm", reader)?,
+        max_parallel_requests: maps.limit("max_parallel_requests", reader)?,
         timeout: maps.seconds(&["timeout", "request_timeout"], reader)?,
         stream_timeout: maps.seconds(&["stream_timeout"], reader)?,
         max_retries: maps.count(&["num_retries", "max_retries"], reader)?,
@@ -236,6 +236,20 @@ impl Maps {
         reader: &mut Reader<'_>,
     ) -> Result<Option<N>, ConfigError> {
         self.read(keys, reader, Section::count)
+    }
+
+    /// None at all is as if nothing were said, as in LiteLLM.
+    fn limit<N: TryFrom<u64> + PartialEq + Default>(
+        &mut self,
+        key: &str,
+        reader: &mut Reader<'_>,
+    ) -> Result<Option<N>, ConfigError> {
+        let limit = self.count(&[key], reader)?;
+        if limit == Some(N::default()) {
+            reader.warn(&self.params.at(key), "0 is no limit, as in LiteLLM");
+            return Ok(None);
+        }
+        Ok(limit)
     }
 
     /// No time at all is as if nothing were said.

@@ -75,6 +75,10 @@ fn master_key(
         .bytes()
         .all(|byte| matches!(byte, 0x21..=0x7e))
     {
+        let path = match origin {
+            Origin::Variable(name) => name,
+            _ => path,
+        };
         return Err(ConfigError::Unprintable { path });
     }
     if secret.looks_like_placeholder() || secret.expose() == "sk-1234" {

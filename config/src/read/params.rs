@@ -6,7 +6,7 @@ use dragoman_proto::Dialect;
 use indexmap::IndexMap;
 use serde_json::{Map, Number, Value};
 
-use crate::known::{self, Place};
+use crate::known::{self, Place, Plain};
 use crate::section::{Reader, Section, as_number, wrong};
 use crate::{ConfigError, Provider, Secret, yaml};
 
@@ -139,11 +139,32 @@ pub(super) fn defaults(
             );
         }
         if let Some(value) = reader.resolved(&path, value) {
+            let value = typed(&key, value, &path, reader);
             defaults.insert(key, value);
         }
     }
     defaults.extend(resolved_map(extra, reader));
     Ok(defaults)
+}
+
+/// A default as providers want it: variables and quoted values are text, also where they are numbers.
+fn typed(key: &str, value: Value, path: &str, reader: &mut Reader<'_>) -> Value {
+    let Some(plain) = known::plain(key) else {
+        return value;
+    };
+    let (read, wanted) = match (plain, &value) {
+        (Plain::Number, Value::Number(_)) | (Plain::Boolean, Value::Bool(_)) => return value,
+        (Plain::Number, _) => (as_number(&value).map(Value::Number), "a number"),
+        (Plain::Boolean, Value::String(text)) => {
+            (text.trim().parse().ok().map(Value::Bool), "true or false")
+        }
+        (Plain::Boolean, _) => (None, "true or false"),
+    };
+    read.unwrap_or_else(|| {
+        let consequence = format!("is not {wanted}: providers refuse requests with it");
+        reader.warn(path, consequence);
+        value
+    })
 }
 
 /// The section as it is, references replaced.

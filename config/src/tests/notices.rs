@@ -61,6 +61,29 @@ fn a_complete_file_has_nothing_to_say() {
 }
 
 #[test]
+fn defaults_that_no_provider_takes_are_named() {
+    let text = one("temperature: hot\nlogprobs: 1\nseed: [1]", "");
+    let told = notices(&text, &KEY);
+    for key in ["temperature is not a number", "seed is not a number"] {
+        let (key, consequence) = key.split_once(' ').unwrap();
+        let line = format!("litellm_params.{key}: {consequence}: providers refuse");
+        assert!(told.contains(&line), "{line} in\n{told}");
+    }
+    assert!(told.contains("logprobs: is not true or false"), "{told}");
+}
+
+#[test]
+fn a_limit_of_zero_is_none_and_said_to_be() {
+    let text = one("rpm: 0\nmax_parallel_requests: 0", "");
+    let config = with(&text, &KEY).unwrap();
+    let deployment = &config.deployments[0];
+    assert_eq!(deployment.rpm, None);
+    assert_eq!(deployment.max_parallel_requests, None);
+    let told = notices(&text, &KEY);
+    assert_eq!(told.matches("0 is no limit").count(), 2, "{told}");
+}
+
+#[test]
 fn keys_of_clients_are_in_no_notice() {
     let text = one(
         "",

@@ -319,3 +319,18 @@ fn requests_are_kept_for_ever_unless_it_says_for_how_many_days() {
     assert_eq!(config.own.retention_days, Some(7));
     assert!(crate::report(&config).contains("7 days; sums for ever"));
 }
+
+#[test]
+fn defaults_out_of_variables_are_the_numbers_that_they_mean() {
+    let text = one(
+        "temperature: os.environ/HEAT\nmax_tokens: \"100\"\nstore: 'true'\nuser: \"7\"",
+        "",
+    );
+    let variables = [("OPENAI_API_KEY", "sk-1"), ("HEAT", "0.3")];
+    let config = with(&text, &variables).unwrap();
+    let defaults = &config.deployments[0].defaults;
+    let expected = serde_json::json!({
+        "temperature": 0.3, "max_tokens": 100, "store": true, "user": "7",
+    });
+    assert_eq!(&serde_json::Value::Object(defaults.clone()), &expected);
+}
