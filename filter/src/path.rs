@@ -15,7 +15,7 @@ pub struct Route<'a> {
 
 /// Takes `path` apart: an optional root path, an optional `/v1`, OpenAI's and Azure's older forms.
 pub fn route<'a>(path: &'a str, root_path: &str) -> Route<'a> {
-    let path = below_root(path, root_path);
+    let path = without_last_slash(below_root(path, root_path));
     let bare = path.split_once('?').map_or(path, |(before, _)| before);
     let bare = bare
         .strip_suffix('/')
@@ -59,6 +59,13 @@ fn slash<'a>(rest: &str, whole: &'a str) -> &'a str {
         .unwrap_or_default()
 }
 
+/// `/v1/models/` means `/v1/models`.
+fn without_last_slash(path: &str) -> &str {
+    let rest = path.strip_suffix('/');
+    rest.filter(|rest| !rest.is_empty() && !rest.contains('?'))
+        .unwrap_or(path)
+}
+
 fn below_root<'a>(path: &'a str, root_path: &str) -> &'a str {
     match path.strip_prefix(root_path) {
         Some("") => "/",
@@ -95,6 +102,19 @@ mod tests {
                 chat_completions,
                 "{path} without the root"
             );
+        }
+    }
+
+    #[test]
+    fn a_slash_at_the_end_means_nothing() {
+        for (received, path) in [
+            ("/v1/models/", "/v1/models"),
+            ("/ai-api/health/", "/health"),
+            ("/ai-api/", "/"),
+            ("/", "/"),
+            ("/v1/models?page=/", "/v1/models?page=/"),
+        ] {
+            assert_eq!(route(received, "/ai-api").path, path);
         }
     }
 

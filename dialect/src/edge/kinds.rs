@@ -55,6 +55,7 @@ pub(super) fn kind(operation: Operation, name: &str) -> Option<Kind> {
             _ => Kind::Object,
         },
         "metadata" => Kind::Object,
+        "fallbacks" => Kind::List,
         "tools" => Kind::Objects,
         "response_format" if operation == Operation::ChatCompletions => Kind::Object,
         "stream_options" => Kind::Object,
