@@ -110,19 +110,15 @@ fn attempt(
         return vec![provider];
     }
     let resolved = format!("{name}{RESOLVED}");
-    let options_of_all = HttpProtocolOptions {
+    let with_filters = HttpProtocolOptions {
         http_filters: filters,
         ..options.clone()
     };
+    let aggregate = first_of(&[&resolved, REFUSING], name, with_filters, topology);
     let dns = DiscoveryType::LogicalDns;
     vec![
-        provider(resolved.clone(), dns, options, upstream, topology),
-        first_of(
-            [resolved, REFUSING.to_owned()],
-            name,
-            options_of_all,
-            topology,
-        ),
+        provider(resolved, dns, options, upstream, topology),
+        aggregate,
     ]
 }
 
@@ -146,13 +142,13 @@ fn provider(
 
 /// The first of `clusters` that has an address.
 fn first_of(
-    clusters: [String; 2],
+    clusters: &[&str],
     name: String,
     options: HttpProtocolOptions,
     topology: &Topology,
 ) -> Cluster {
     let aggregate = ClusterConfig {
-        clusters: clusters.to_vec(),
+        clusters: clusters.iter().map(ToString::to_string).collect(),
     };
     Cluster {
         cluster_discovery_type: Some(ClusterDiscoveryType::ClusterType(CustomClusterType {

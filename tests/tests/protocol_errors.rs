@@ -103,7 +103,7 @@ refused! {
     too_many_headers: chat(&numbered_headers(200), BODY) => 431 "invalid_request_error";
     headers_that_leave_no_room_for_those_of_admission:
         chat(&numbered_headers(92), BODY) => 431 "invalid_request_error";
-    bytes_that_are_no_http: "HELLO\r\n\r\n".to_owned() => 400 "invalid_request_error";
+    bytes_that_are_no_http: format!("HELLO\r\n\r\n{BODY}") => 400 "invalid_request_error";
     a_request_without_a_host:
         chat("", BODY).replace("host: gateway\r\n", "") => 400 "invalid_request_error";
     two_lengths: chat("content-length: 5\r\n", BODY) => 400 "invalid_request_error";
