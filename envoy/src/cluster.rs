@@ -99,8 +99,8 @@ fn attempt(
     topology: &Topology,
 ) -> Vec<Cluster> {
     let filters = filters::upstream(upstream, &topology.filter);
-    let options = http_options(&upstream.endpoint, timeout);
-    let host = &upstream.endpoint.host;
+    let Endpoint { tls, host, .. } = &upstream.endpoint;
+    let options = http_options(*tls, timeout);
     if host.parse::<IpAddr>().is_ok() {
         let options = HttpProtocolOptions {
             http_filters: filters,
@@ -110,9 +110,10 @@ fn attempt(
         return vec![provider];
     }
     let resolved = format!("{name}{RESOLVED}");
+    // the other knows which version of HTTP is spoken; Envoy refuses to choose one without TLS
     let with_filters = HttpProtocolOptions {
         http_filters: filters,
-        ..options.clone()
+        ..http_options(false, timeout)
     };
     let aggregate = first_of(&[&resolved, REFUSING], name, with_filters, topology);
     let dns = DiscoveryType::LogicalDns;
@@ -247,8 +248,8 @@ fn unlimited() -> CircuitBreakers {
 }
 
 /// HTTP/2 where a TLS provider offers it, HTTP/1.1 otherwise.
-fn http_options(endpoint: &Endpoint, timeout: Option<Duration>) -> HttpProtocolOptions {
-    let protocol = if endpoint.tls {
+fn http_options(tls: bool, timeout: Option<Duration>) -> HttpProtocolOptions {
+    let protocol = if tls {
         UpstreamProtocolOptions::AutoConfig(AutoHttpConfig {
             http_protocol_options: Some(Http1ProtocolOptions::default()),
             http2_protocol_options: Some(Http2ProtocolOptions::default()),

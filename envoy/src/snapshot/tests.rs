@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use dragoman_proto::{Dialect, Quirks, UpstreamConfig};
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+use envoy_types::pb::envoy::config::cluster::v3::cluster::ClusterDiscoveryType;
 use envoy_types::pb::envoy::config::core::v3::transport_socket;
 use envoy_types::pb::envoy::config::route::v3::{RouteConfiguration, route::Action};
-
+use envoy_types::pb::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
 
 use super::*;
@@ -165,6 +166,29 @@ fn only_a_tls_provider_has_a_transport_socket_that_verifies_its_name() {
     let text = String::from_utf8_lossy(&any.value).into_owned();
     assert!(text.contains("api.test") && text.contains("ca-certificates.crt"));
     assert_eq!(cluster(&snapshot, "dragoman/b").transport_socket, None);
+}
+
+#[test]
+fn behind_a_provider_with_a_name_stands_a_cluster_that_refuses() {
+    let by_address = upstream("b", false, "127.0.0.1");
+    let snapshot = Snapshot::build(&topology(vec![upstream("a", true, "api.test"), by_address]));
+    let aggregate = |name: &str| match cluster(&snapshot, name).cluster_discovery_type {
+        Some(ClusterDiscoveryType::ClusterType(custom)) => {
+            let any = custom.typed_config.unwrap();
+            ClusterConfig::decode(any.value.as_slice())
+                .unwrap()
+                .clusters
+        }
+        _ => Vec::new(),
+    };
+    assert_eq!(
+        aggregate("dragoman/a"),
+        ["dragoman/a/dns", "dragoman.refusing"]
+    );
+    assert!(aggregate("dragoman/b").is_empty());
+    for name in aggregate("dragoman/a") {
+        cluster(&snapshot, &name);
+    }
 }
 
 #[test]
