@@ -101,9 +101,10 @@ impl Reloader {
         let config = source::parse(&self.path, &self.text)?;
         let table = prices::load(&self.path, &config, &self.bundled)?;
         let live = Arc::new(Live::new(config, &table)?);
-        let before = topology(&self.live.load(), &self.around, self.routing.tokens());
+        let mut before = topology(&self.live.load(), &self.around, self.routing.tokens());
+        keep(&mut before, &self.retired.upstreams);
         self.tokens.configure(&live.config).await;
-        self.retired.upstreams.extend(before.upstreams);
+        self.retired.upstreams = before.upstreams;
         self.publish(&live);
         tokio::time::sleep(WARMING).await;
         self.routing.configure(&live);
@@ -121,9 +122,9 @@ impl Reloader {
     }
 }
 
-/// Leaves the clusters of `retired` in `topology`, the latest of each deployment.
+/// Leaves the clusters of `retired` in `topology`.
 fn keep(topology: &mut Topology, retired: &[Upstream]) {
-    for old in retired.iter().rev() {
+    for old in retired {
         let id = &old.config.deployment;
         let mut known = topology.upstreams.iter_mut();
         match known.find(|upstream| upstream.config.deployment == *id) {
