@@ -40,6 +40,14 @@ impl Failure {
         }
     }
 
+    /// An answer that is not readable: it is the provider's `error`, or else `what` is wrong with it.
+    pub(crate) fn unreadable(provider: &str, error: Option<&ProviderError>, what: &str) -> Self {
+        match error {
+            Some(error) => Self::of_provider(provider, error.status.unwrap_or(502), error, None),
+            None => Self::garbage(provider, what),
+        }
+    }
+
     /// An event of the provider's stream is not what it should be.
     pub(crate) fn unreadable_event(provider: &str) -> Self {
         Self::garbage(provider, "an event of the stream is not readable")

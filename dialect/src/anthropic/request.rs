@@ -56,28 +56,8 @@ const UNSUPPORTED: [(&str, &str); 14] = [
 pub(crate) const SAMPLING: [(&str, &str); 3] =
     [("temperature", "1"), ("top_p", "1"), ("top_k", "0")];
 
-/// Parameters that are read here, and that are not passed on under their own name.
-const TRANSLATED: [&str; 19] = [
-    "model",
-    "messages",
-    "max_tokens",
-    "max_completion_tokens",
-    "stream",
-    "stream_options",
-    "stop",
-    "tools",
-    "tool_choice",
-    "web_search_options",
-    "parallel_tool_calls",
-    "response_format",
-    "user",
-    "safety_identifier",
-    "reasoning_effort",
-    "thinking",
-    "metadata",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-];
+/// Parameters that are read here, besides those that every dialect reads.
+const TRANSLATED: [&str; 3] = ["web_search_options", "parallel_tool_calls", "thinking"];
 
 /// The client's chat request as a Messages request.
 pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
@@ -85,7 +65,7 @@ pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
     let mut unsupported = prepare(&mut request, call.config);
     refuse(&mut request, call, &mut unsupported);
     let mut rest = request.clone();
-    rest.retain(|name| !TRANSLATED.contains(&name));
+    rest.retain(|name| !hub::is_read(name) && !TRANSLATED.contains(&name));
     let conversation = conversation(&request)?;
     if conversation.lost_reasoning {
         unsupported.leave_out("messages.reasoning_content");
@@ -114,18 +94,8 @@ fn refuse(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupport
         }
         request.remove("service_tier");
     }
-    if request.read::<f64>("temperature").is_some_and(|t| t > 1.0)
-        && !unsupported.is_allowed("temperature")
-    {
-        // Anthropic's scale ends at 1.
-        unsupported.refuse_value("temperature", "temperature above 1");
-        request.set("temperature", &1);
-    }
-    for hint in ["prompt_cache_key", "prompt_cache_retention"] {
-        if request.some(hint).is_some() {
-            unsupported.leave_out(hint);
-        }
-    }
+    unsupported.cool(request);
+    unsupported.leave_out_hints(request, &["prompt_cache_key", "prompt_cache_retention"]);
     unsupported.refuse_quirks(request, call);
     for name in ["temperature", "top_p", "top_k"] {
         if request.get(name).is_some_and(|raw| raw.get() == "null") {

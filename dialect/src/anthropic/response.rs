@@ -23,18 +23,13 @@ pub(super) fn translate(
     meter: &mut Meter,
 ) -> Result<Vec<u8>, Failure> {
     let provider = &context.provider;
-    let answer: MessageAnswer<'_> = match json::parse(body) {
-        Ok(answer) => answer,
-        Err(_) => {
-            return Err(match error::read(body) {
-                Some(error) => {
-                    let status = error.status.unwrap_or(502);
-                    Failure::of_provider(provider, status, &error, None)
-                }
-                None => Failure::garbage(provider, "the answer is not a message"),
-            });
-        }
-    };
+    let answer: MessageAnswer<'_> = json::parse(body).map_err(|_| {
+        Failure::unreadable(
+            provider,
+            error::read(body).as_ref(),
+            "the answer is not a message",
+        )
+    })?;
     // The thinking blocks go back to the client as they are: it needs them byte for byte.
     let raws: RawContent<'_> = json::parse(body).unwrap_or_default();
     match answer.usage {

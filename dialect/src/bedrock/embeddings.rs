@@ -124,11 +124,8 @@ pub(super) fn answer(
     meter: &mut Meter,
 ) -> Result<Vec<u8>, Failure> {
     let provider = &context.provider;
-    let garbage = || Failure::garbage(provider, "the answer has no embeddings");
-    let failed = || match error::read(body) {
-        Some(error) => Failure::of_provider(provider, error.status.unwrap_or(502), &error, None),
-        None => garbage(),
-    };
+    const MISSING: &str = "the answer has no embeddings";
+    let failed = || Failure::unreadable(provider, error::read(body).as_ref(), MISSING);
     let answer: Answer<'_> = json::parse(body).map_err(|_| failed())?;
     let vectors = vectors(&answer).ok_or_else(failed)?;
     let known = meter.known();
@@ -140,7 +137,8 @@ pub(super) fn answer(
         None if known.input_tokens > 0 => meter.counted(known),
         None => meter.output(0),
     }
-    hub::embeddings(context, &vectors, meter.usage().input_tokens).ok_or_else(garbage)
+    hub::embeddings(context, &vectors, meter.usage().input_tokens)
+        .ok_or_else(|| Failure::garbage(provider, MISSING))
 }
 
 fn vectors<'a>(answer: &Answer<'a>) -> Option<Vec<&'a RawValue>> {

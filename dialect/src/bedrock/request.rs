@@ -61,30 +61,14 @@ const BEDROCK_S: [&str; 7] = [
     "outputConfig",
 ];
 
-/// Parameters that are read here, or that are the gateway's own business.
-const TRANSLATED: [&str; 23] = [
-    "model",
+/// Parameters that are read here, besides those that every dialect reads.
+const TRANSLATED: [&str; 7] = [
     "model_id",
-    "messages",
-    "max_tokens",
-    "max_completion_tokens",
-    "stream",
-    "stream_options",
     "temperature",
     "top_p",
     "top_k",
-    "stop",
-    "tools",
-    "tool_choice",
     "parallel_tool_calls",
-    "response_format",
-    "reasoning_effort",
     "service_tier",
-    "user",
-    "safety_identifier",
-    "metadata",
-    "prompt_cache_key",
-    "prompt_cache_retention",
     "additionalModelRequestFields",
 ];
 
@@ -97,7 +81,9 @@ pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
     }
     refuse(&mut request, call, &mut unsupported);
     let mut rest = request.clone();
-    rest.retain(|name| !TRANSLATED.contains(&name) && !BEDROCK_S.contains(&name));
+    rest.retain(|name| {
+        !hub::is_read(name) && !TRANSLATED.contains(&name) && !BEDROCK_S.contains(&name)
+    });
     let mut response = call.context();
     response.include_usage = hub::wants_usage(&request);
     let mut converse = converse(&request, &rest, call, &mut unsupported)?;
@@ -126,18 +112,8 @@ fn refuse(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupport
     if Family::of(&call.config.model).is_unsampled() {
         unsupported.refuse_demands(request, &anthropic::SAMPLING);
     }
-    if request.read::<f64>("temperature").is_some_and(|t| t > 1.0)
-        && !unsupported.is_allowed("temperature")
-    {
-        // Bedrock's scale ends at 1.
-        unsupported.refuse_value("temperature", "temperature above 1");
-        request.set("temperature", &1);
-    }
-    for hint in ["prompt_cache_key", "prompt_cache_retention"] {
-        if request.some(hint).is_some() {
-            unsupported.leave_out(hint);
-        }
-    }
+    unsupported.cool(request);
+    unsupported.leave_out_hints(request, &["prompt_cache_key", "prompt_cache_retention"]);
     unsupported.refuse_quirks(request, call);
 }
 

@@ -23,9 +23,12 @@ pub(super) fn translate(
     meter: &mut Meter,
 ) -> Result<Vec<u8>, Failure> {
     let provider = &context.provider;
-    let answer: ConverseAnswer<'_> = json::parse(body).map_err(|_| match error::read(body) {
-        Some(error) => Failure::of_provider(provider, error.status.unwrap_or(502), &error, None),
-        None => Failure::garbage(provider, "the answer is not a message"),
+    let answer: ConverseAnswer<'_> = json::parse(body).map_err(|_| {
+        Failure::unreadable(
+            provider,
+            error::read(body).as_ref(),
+            "the answer is not a message",
+        )
     })?;
     let blocks = &answer.output.message.content;
     match answer.usage {

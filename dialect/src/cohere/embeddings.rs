@@ -108,15 +108,15 @@ pub(super) fn answer(
     body: &[u8],
     meter: &mut Meter,
 ) -> Result<Vec<u8>, Failure> {
-    let garbage = || Failure::garbage(&context.provider, "the answer has no `embeddings`");
-    let answer: EmbedAnswer<'_> = json::parse(body).map_err(|_| match error::read(body) {
-        Some(error) => Failure::of_provider(&context.provider, 502, &error, None),
-        None => garbage(),
-    })?;
+    const MISSING: &str = "the answer has no `embeddings`";
+    let provider = &context.provider;
+    let answer: EmbedAnswer<'_> = json::parse(body)
+        .map_err(|_| Failure::unreadable(provider, error::read(body).as_ref(), MISSING))?;
     match answer.meta.and_then(|meta| meta.usage()) {
         Some(usage) => meter.counted(usage),
         None => meter.output(0),
     }
     let tokens = meter.usage().input_tokens;
-    hub::embeddings(context, &answer.embeddings.float, tokens).ok_or_else(garbage)
+    hub::embeddings(context, &answer.embeddings.float, tokens)
+        .ok_or_else(|| Failure::garbage(provider, MISSING))
 }

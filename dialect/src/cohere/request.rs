@@ -39,30 +39,8 @@ const UNSUPPORTED: [(&str, &str); 14] = [
     ("parallel_tool_calls", "true"),
 ];
 
-/// Parameters that are read here, or that are the gateway's own business.
-const TRANSLATED: [&str; 21] = [
-    "model",
-    "messages",
-    "max_tokens",
-    "max_completion_tokens",
-    "stream",
-    "stream_options",
-    "stop",
-    "top_p",
-    "top_k",
-    "p",
-    "k",
-    "tools",
-    "tool_choice",
-    "response_format",
-    "reasoning_effort",
-    "thinking",
-    "user",
-    "safety_identifier",
-    "metadata",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-];
+/// Parameters that are read here, besides those that every dialect reads.
+const TRANSLATED: [&str; 5] = ["top_p", "top_k", "p", "k", "thinking"];
 
 /// A schema for a tool that says nothing of its input.
 const ANY_OBJECT: &str = r#"{"type":"object","properties":{}}"#;
@@ -74,7 +52,7 @@ pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
     unsupported.refuse_demands(&mut request, &UNSUPPORTED);
     unsupported.refuse_quirks(&mut request, call);
     let mut rest = request.clone();
-    rest.retain(|name| !TRANSLATED.contains(&name));
+    rest.retain(|name| !hub::is_read(name) && !TRANSLATED.contains(&name));
     let mut messages = Vec::new();
     for (index, message) in hub::messages(&request)?.into_iter().enumerate() {
         if content::loses_thinking(&message) {

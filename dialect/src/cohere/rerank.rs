@@ -45,10 +45,9 @@ pub(super) fn answer(
     let answer = Object::parse(body).ok();
     let results = answer.as_ref().and_then(|answer| answer.some("results"));
     if !results.is_some_and(|raw| raw.get().starts_with('[')) {
-        return Err(match error::read(body) {
-            Some(error) => Failure::of_provider(&context.provider, 502, &error, None),
-            None => Failure::garbage(&context.provider, "the answer has no `results`"),
-        });
+        let what = "the answer has no `results`";
+        let error = error::read(body);
+        return Err(Failure::unreadable(&context.provider, error.as_ref(), what));
     }
     meter.output(0);
     Ok(body.to_vec())

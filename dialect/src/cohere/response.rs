@@ -23,9 +23,12 @@ pub(super) fn translate(
     meter: &mut Meter,
 ) -> Result<Vec<u8>, Failure> {
     let provider = &context.provider;
-    let answer: ChatAnswer<'_> = json::parse(body).map_err(|_| match error::read(body) {
-        Some(error) => Failure::of_provider(provider, 502, &error, None),
-        None => Failure::garbage(provider, "the answer is not a message"),
+    let answer: ChatAnswer<'_> = json::parse(body).map_err(|_| {
+        Failure::unreadable(
+            provider,
+            error::read(body).as_ref(),
+            "the answer is not a message",
+        )
     })?;
     let finish = finish_reason(answer.finish_reason.as_deref())
         .ok_or_else(|| error::failure(provider, None))?;

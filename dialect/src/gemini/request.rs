@@ -50,21 +50,9 @@ const HINTS: [&str; 5] = [
     "parallel_tool_calls",
 ];
 
-/// Parameters that are read here. `metadata` is for the gateway.
-const TRANSLATED: [&str; 29] = [
-    "model",
-    "messages",
-    "metadata",
-    "max_tokens",
-    "max_completion_tokens",
-    "stream",
-    "stream_options",
-    "stop",
-    "tools",
-    "tool_choice",
+/// Parameters that are read here, besides those that every dialect reads.
+const TRANSLATED: [&str; 17] = [
     "web_search_options",
-    "response_format",
-    "reasoning_effort",
     "thinking",
     "thinking_config",
     "thinkingConfig",
@@ -116,17 +104,14 @@ fn refuse(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupport
             request.remove(name);
         }
     }
-    for name in HINTS {
-        if request.some(name).is_some() {
-            unsupported.leave_out(name);
-        }
-        request.remove(name);
-    }
+    unsupported.leave_out_hints(request, &HINTS);
     unsupported.refuse_demands(request, &UNSUPPORTED);
     unsupported.refuse_quirks(request, call);
     let strange: Vec<String> = request
         .names()
-        .filter(|name| !TRANSLATED.contains(name) && !unsupported.is_allowed(name))
+        .filter(|name| {
+            !hub::is_read(name) && !TRANSLATED.contains(name) && !unsupported.is_allowed(name)
+        })
         .map(str::to_owned)
         .collect();
     for name in strange {
@@ -198,7 +183,7 @@ fn generation_config<'a>(
     // What the client insists on goes where Gemini has its own parameters.
     let mut rest = Object::default();
     for (name, value) in request.iter() {
-        if !TRANSLATED.contains(&name) {
+        if !hub::is_read(name) && !TRANSLATED.contains(&name) {
             rest.push(name.to_owned().into(), value);
         }
     }

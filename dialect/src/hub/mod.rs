@@ -38,4 +38,4 @@ pub(crate) use thinking::{ThinkingBlock, ThinkingBlocks, ThinkingIn, unnumbered}
 pub(crate) use told::{Numbered, Told};
 pub(crate) use turns::Turns;
 pub(crate) use usage::{UsageOut, read_seconds, read_usage};
-pub(crate) use wanted::{capped, output_limit, tools, wants_usage};
+pub(crate) use wanted::{capped, is_read, output_limit, tools, wants_usage};

@@ -152,6 +152,26 @@ impl Unsupported {
         }
     }
 
+    /// Takes hints out of `request`: left out, and reported.
+    pub(crate) fn leave_out_hints(&mut self, request: &mut Object<'_>, hints: &[&str]) {
+        for hint in hints {
+            if request.some(hint).is_some() {
+                self.leave_out(hint);
+            }
+            request.remove(hint);
+        }
+    }
+
+    /// Lowers a temperature above 1, for a provider whose scale ends there.
+    pub(crate) fn cool(&mut self, request: &mut Object<'_>) {
+        const FIELD: &str = "temperature";
+        let is_hot = request.read::<f64>(FIELD).is_some_and(|t| t > 1.0);
+        if is_hot && !self.is_allowed(FIELD) {
+            self.refuse_value(FIELD, "temperature above 1");
+            request.set(FIELD, &1);
+        }
+    }
+
     /// Takes out of `request` what the provider cannot express: names, each with the value that asks
     /// for nothing, and goes without a word.
     pub(crate) fn refuse_demands(&mut self, request: &mut Object<'_>, table: &[(&str, &str)]) {

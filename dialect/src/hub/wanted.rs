@@ -5,6 +5,31 @@ use serde_json::value::RawValue;
 
 use crate::json::Object;
 
+/// Members that every dialect reads, or that are the gateway's own business.
+const READ: [&str; 16] = [
+    "model",
+    "messages",
+    "max_tokens",
+    "max_completion_tokens",
+    "stream",
+    "stream_options",
+    "stop",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "reasoning_effort",
+    "user",
+    "safety_identifier",
+    "metadata",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+];
+
+/// Whether every dialect reads the member of this `name`; what else a dialect reads, it says itself.
+pub(crate) fn is_read(name: &str) -> bool {
+    READ.contains(&name)
+}
+
 /// Whether the client wants the usage in its stream.
 pub(crate) fn wants_usage(request: &Object<'_>) -> bool {
     let options = request.object("stream_options");

@@ -42,29 +42,8 @@ const UNSUPPORTED: [(&str, &str); 14] = [
     ("parallel_tool_calls", "true"),
 ];
 
-/// Parameters that are read here, or that are the gateway's own business.
-const TRANSLATED: [&str; 20] = [
-    "model",
-    "messages",
-    "max_tokens",
-    "max_completion_tokens",
-    "stream",
-    "stream_options",
-    "stop",
-    "tools",
-    "tool_choice",
-    "response_format",
-    "format",
-    "reasoning_effort",
-    "thinking",
-    "think",
-    "options",
-    "user",
-    "safety_identifier",
-    "metadata",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-];
+/// Parameters that are read here, besides those that every dialect reads.
+const TRANSLATED: [&str; 4] = ["format", "thinking", "think", "options"];
 
 /// Ollama's own parameters that stand beside the options.
 const BESIDE_OPTIONS: [&str; 3] = ["keep_alive", "truncate", "shift"];
@@ -208,7 +187,8 @@ fn think<'a>(
 fn options<'a>(request: &'a Object<'_>, call: &Call<'_>) -> Result<Object<'a>, ApiError> {
     let mut options: Object<'a> = request.object("options");
     for (name, value) in request.iter() {
-        let elsewhere = TRANSLATED.contains(&name) || BESIDE_OPTIONS.contains(&name);
+        let elsewhere =
+            hub::is_read(name) || TRANSLATED.contains(&name) || BESIDE_OPTIONS.contains(&name);
         if !elsewhere && value.get() != "null" {
             options.set(name, value);
         }
