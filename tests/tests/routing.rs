@@ -29,6 +29,7 @@ async fn fixture() -> &'static Fixture {
                 .openai("pair", &provider, "gpt-pair!error-500")
                 .anthropic("pair", &provider, "claude-pair")
                 .openai("any/*", &provider, "*")
+                .openai("series-4*", &provider, "number-4*")
                 .openai("default", &provider, "gpt-default")
                 .set("general_settings", "completion_model", json!("default"));
             let stack = Setup::new(&config).start().await?;
@@ -93,6 +94,17 @@ fn a_wildcard_alias_passes_the_model_on() {
         let reply = fixture.stack.hello("any/thing-new").await;
         assert_eq!(reply.ok()["model"], "any/thing-new");
         assert_eq!(fixture.provider.requests_for("thing-new").len(), 1);
+    });
+}
+
+#[test]
+fn a_wildcard_may_stand_for_nothing() {
+    run(async {
+        let fixture = fixture().await;
+        fixture.stack.hello("series-4").await.ok();
+        fixture.stack.hello("series-4.1").await.ok();
+        assert_eq!(fixture.provider.requests_for("number-4").len(), 1);
+        assert_eq!(fixture.provider.requests_for("number-4.1").len(), 1);
     });
 }
 

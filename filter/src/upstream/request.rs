@@ -83,11 +83,9 @@ impl Upstream {
         let nth = usize::try_from(self.report.attempt.saturating_sub(1)).unwrap_or_default();
         admission.output_cap = admission.output_cap_of(nth);
         self.fallbacks = admission.fallbacks.get(nth).copied().unwrap_or_default();
-        let captured = admission
-            .captured
-            .get(nth)
-            .filter(|captured| !captured.is_empty());
-        if let Some(captured) = captured {
+        if self.config.model.contains('*') {
+            // an alias's star may stand for nothing
+            let captured = admission.captured.get(nth).map_or("", String::as_str);
             let mut config = UpstreamConfig::clone(&self.config);
             config.model = config.model.replacen('*', captured, 1);
             self.config = Rc::new(config);
