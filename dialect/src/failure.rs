@@ -113,28 +113,47 @@ fn kind(status: u16, error: &ProviderError) -> ErrorKind {
     }
 }
 
+/// Words of OpenAI's, Anthropic's, Google's, xAI's, Moonshot's, and of the servers that people run
+/// themselves (vLLM, llama.cpp, text-generation-inference).
 fn is_context_length(code: &str, message: &str) -> bool {
-    const PHRASES: [&str; 6] = [
+    const PHRASES: [&str; 13] = [
         "context length",
         "context window",
         "context limit",
+        "context size",
         "prompt is too long",
-        "maximum number of tokens",
+        "prompt too long",
+        "exceeds the maximum number of tokens",
+        "input token count is",
+        "maximum prompt length is",
+        "maximum model length",
+        "exceeded model token limit",
+        "`inputs` tokens + `max_new_tokens` must be",
         "reduce the length of the messages",
     ];
     code == "context_length_exceeded" || PHRASES.iter().any(|p| contains(message, p))
 }
 
+/// Words of OpenAI's, Azure's, Anthropic's, Google's, xAI's, DeepSeek's, Alibaba's, and of OpenRouter's.
 fn is_content_policy(code: &str, message: &str) -> bool {
-    const PHRASES: [&str; 4] = [
+    const PHRASES: [&str; 10] = [
         "content management policy",
         "content filtering policy",
         "safety system",
         "usage policies",
+        "violating our usage policy",
+        "violates usage guidelines",
+        "violate google's responsible ai",
+        "content exists risk",
+        "your input was flagged",
+        "may contain inappropriate content",
     ];
     matches!(
         code,
-        "content_policy_violation" | "content_filter" | "moderation_blocked"
+        "content_policy_violation"
+            | "content_filter"
+            | "moderation_blocked"
+            | "data_inspection_failed"
     ) || PHRASES.iter().any(|p| contains(message, p))
 }
 
@@ -242,6 +261,66 @@ mod tests {
                 (expected, retryable),
                 "{status} {message}"
             );
+        }
+    }
+
+    /// Messages as the providers write them.
+    #[test]
+    fn a_prompt_that_does_not_fit_is_known_by_each_provider_s_words() {
+        for message in [
+            "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000.",
+            "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000",
+            "The input token count (1189807) exceeds the maximum number of tokens allowed (1048575).",
+            "Unable to submit request because the input token count is 32825 but model only supports up \
+             to 32768.",
+            "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",
+            "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
+            "the request exceeds the available context size, try increasing it",
+            "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000",
+            "Invalid request: Your request exceeded model token limit: 8192",
+            "prompt too long; exceeded max context length by 40 tokens",
+        ] {
+            let failure = failure(400, "", message);
+            let code = failure.error.code.as_deref();
+            assert_eq!(code, Some("context_length_exceeded"), "{message}");
+            assert!(failure.retryable, "{message}");
+        }
+        for message in [
+            "max_tokens is above the maximum number of tokens",
+            "temperature is too long",
+        ] {
+            assert_eq!(failure(400, "", message).error.code, None, "{message}");
+        }
+    }
+
+    /// Messages as the providers write them.
+    #[test]
+    fn a_refused_prompt_is_known_by_each_provider_s_words() {
+        for (status, message) in [
+            (
+                400,
+                "Your prompt was flagged as potentially violating our usage policy.",
+            ),
+            (400, "Output blocked by content filtering policy"),
+            (400, "Content Exists Risk"),
+            (
+                403,
+                "Content violates usage guidelines. Failed check: SAFETY",
+            ),
+            (
+                403,
+                "x requires moderation on y. Your input was flagged for \"violence\"",
+            ),
+            (
+                400,
+                "The prompt contains sensitive words that violate Google's Responsible AI practices.",
+            ),
+            (400, "Input data may contain inappropriate content."),
+        ] {
+            let failure = failure(status, "", message);
+            let code = failure.error.code.as_deref();
+            assert_eq!(code, Some("content_policy_violation"), "{message}");
+            assert_eq!(failure.error.status(), 400, "{message}");
         }
     }
 

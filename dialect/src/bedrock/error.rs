@@ -98,8 +98,10 @@ fn meaning(status: u16, kind: &str, message: &str) -> (u16, Option<&'static str>
 }
 
 /// How different models say that a prompt does not fit.
-const TOO_LONG: [&str; 6] = [
+const TOO_LONG: [&str; 8] = [
     "input is too long",
+    "input tokens exceeded",
+    "number of input tokens exceeds",
     "too many input tokens",
     "too many tokens",
     "exceed context limit",

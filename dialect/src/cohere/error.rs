@@ -24,8 +24,11 @@ pub(super) fn read(body: &[u8]) -> Option<ProviderError> {
 }
 
 fn text(message: &str) -> ProviderError {
-    // "… too many tokens: … must be shorter than …" is how it says that a prompt is too long.
-    let too_long = message.to_ascii_lowercase().contains("too many tokens");
+    // "too many tokens: size limit exceeded by …" is how it says that a prompt is too long; "too many
+    // tokens: max tokens must be …" is about the answer.
+    let message_lower = message.to_ascii_lowercase();
+    let too_long = message_lower.contains("too many tokens")
+        && !message_lower.contains("max tokens must be less");
     ProviderError {
         message: Some(message.to_owned()),
         code: too_long.then(|| "context_length_exceeded".to_owned()),
