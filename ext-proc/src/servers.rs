@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use dragoman_envoy::Snapshot;
 use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_server::AggregatedDiscoveryServiceServer;
 use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessorServer;
@@ -54,6 +55,7 @@ pub(crate) async fn run(
         spend: Arc::new(LedgerSpend(Arc::clone(&storage.ledger))),
         now: clock::now_ms,
     }));
+    let app = app.layer(from_fn(http::body::whole));
     let metrics = tokio::spawn(http::maintain(state.metrics.clone(), stopped.clone()));
     let envoy = tokio::spawn(serve_envoy(
         state,

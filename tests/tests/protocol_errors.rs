@@ -4,7 +4,7 @@ use dragoman_tests::{
     harness::{Config, Setup, Shared, Stack, require_error, run},
     provider::ScriptedProvider,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -123,5 +123,18 @@ fn as_many_headers_as_a_browser_behind_proxies_sends_are_served() {
     run(async {
         let answer = send(&chat(&numbered_headers(80), BODY)).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
+    });
+}
+
+#[test]
+fn an_answer_to_a_body_that_nobody_wants_costs_the_next_request_nothing() {
+    run(async {
+        let stack = &fixture().await.stack;
+        let body = json!({"model": "m", "query": "a body that no endpoint reads"});
+        for attempt in 0..60 {
+            let reply = stack.post("/v1/no-such-endpoint", &body).await;
+            assert_eq!(reply.status, 404, "attempt {attempt}: {}", reply.text());
+            reply.error(404, "invalid_request_error");
+        }
     });
 }

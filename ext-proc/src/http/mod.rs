@@ -3,6 +3,7 @@
 //! Envoy routes here what is no operation at a provider. Paths, fields and error shape are those
 //! that LiteLLM's clients know.
 
+pub(crate) mod body;
 mod caller;
 mod cors;
 mod error;
