@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     self, DIALECTS, JSON, SSE, admission, answer, deployment, fixtures, head, pretty, respond,
+    stream_type,
 };
 
 /// A client's API: its name in fixtures, and the least that can be asked in it.
@@ -121,6 +122,31 @@ fn a_client_s_stream_is_the_same_at_every_split() {
                 let (left, right) = stream.split_at(at);
                 let split = respond(&context, &head(200, SSE), [left, right]);
                 assert_eq!(split, whole, "{name} split at {at}");
+            }
+        }
+    }
+}
+
+/// What each dialect's stream becomes for each client, however it arrives. Where a provider has the
+/// client's API itself there is nothing of ours between.
+#[test]
+fn each_dialect_s_stream_is_the_same_to_each_client_at_every_split() {
+    for (_, operation, _) in CLIENTS {
+        for dialect in DIALECTS {
+            let is_native = operation == Operation::Messages && dialect == "anthropic"
+                || operation == Operation::Responses && dialect == "openai";
+            if is_native {
+                continue;
+            }
+            let context = context(dialect, operation, true);
+            let head = head(200, stream_type(dialect));
+            for (name, stream) in fixtures(&format!("streams/{dialect}")) {
+                let whole = respond(&context, &head, [&stream[..]]);
+                for at in 0..=stream.len() {
+                    let (left, right) = stream.split_at(at);
+                    let split = respond(&context, &head, [left, right]);
+                    assert_eq!(split, whole, "{operation:?} {dialect} {name} split at {at}");
+                }
             }
         }
     }
