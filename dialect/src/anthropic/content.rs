@@ -72,7 +72,7 @@ impl<'a> Conversation<'a> {
             self.uses_tools = true;
             blocks.push(Block::Typed(TypedBlock::ToolUse {
                 input: hub::arguments(call.function.arguments, &call.place)?,
-                id: call.id,
+                id: call_id(call.id),
                 name: call.function.name,
                 cache_control: None,
             }));
@@ -120,7 +120,7 @@ impl<'a> Conversation<'a> {
         };
         self.uses_tools = true;
         let result = Block::Typed(TypedBlock::ToolResult {
-            tool_use_id,
+            tool_use_id: call_id(tool_use_id),
             content,
             cache_control: message.cache_control,
         });
@@ -193,6 +193,11 @@ impl<'a> Conversation<'a> {
         };
         Ok(Some(Block::Typed(block)))
     }
+}
+
+/// A call's id as Anthropic takes it: other providers' may have other characters.
+fn call_id(id: Cow<'_, str>) -> Cow<'_, str> {
+    hub::call_id(id, usize::MAX, "_-")
 }
 
 /// A block of text.

@@ -17,7 +17,7 @@ use dragoman_proto::{ApiError, Operation, UpstreamConfig};
 
 pub(crate) use request::SAMPLING;
 pub(crate) use schema::{OutputConfig, TypedThinking};
-pub(crate) use thinking::{Effort, budget, effort, version};
+pub(crate) use thinking::{Effort, budget, effort, reconcile, version};
 
 use crate::{
     failure::{Failure, ProviderError},

@@ -95,6 +95,7 @@ fn refuse(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupport
         request.remove("service_tier");
     }
     unsupported.cool(request);
+    thinking::reconcile(request, unsupported);
     unsupported.leave_out_hints(request, &["prompt_cache_key", "prompt_cache_retention"]);
     unsupported.refuse_quirks(request, call);
     for name in ["temperature", "top_p", "top_k"] {

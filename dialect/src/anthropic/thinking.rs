@@ -1,6 +1,10 @@
 //! `reasoning_effort` as Anthropic's thinking.
 
 use super::schema::{OutputConfig, Thinking, TypedThinking};
+use crate::{
+    hub::{self, ToolChoice, Unsupported},
+    json::{self, Object},
+};
 
 /// The smallest budget that the API takes.
 const MIN_BUDGET: u64 = 1024;
@@ -70,6 +74,45 @@ pub(crate) fn effort<'a>(
         max_tokens: total,
         ..Effort::default()
     })
+}
+
+/// Takes out of `request` what a Claude that thinks refuses
+/// (<https://platform.claude.com/docs/en/build-with-claude/extended-thinking#feature-compatibility>): a
+/// temperature, `top_k`, a low `top_p`. A tool that must be called it refuses too; there the effort, which
+/// is a hint, gives way.
+pub(crate) fn reconcile(request: &mut Object<'_>, unsupported: &mut Unsupported) {
+    const EFFORT: &str = "reasoning_effort";
+    const LEAST_TOP_P: f64 = 0.95;
+    let own: Option<String> = request.object("thinking").read("type");
+    let thinks = matches!(own.as_deref(), Some("enabled" | "adaptive"));
+    let effort = request.some(EFFORT).and_then(json::string);
+    let tries = own.is_none() && effort.is_some_and(|word| word != "none");
+    if tries && must_call(request) {
+        unsupported.leave_out(EFFORT);
+        request.remove(EFFORT);
+        return;
+    }
+    if !thinks && !tries {
+        return;
+    }
+    unsupported.refuse_demands(request, &[("temperature", "1"), ("top_k", "0")]);
+    if request
+        .read::<f64>("top_p")
+        .is_some_and(|p| p < LEAST_TOP_P)
+        && !unsupported.is_allowed("top_p")
+    {
+        unsupported.refuse("top_p");
+        request.remove("top_p");
+    }
+}
+
+/// Whether the model is left no choice but to call a tool.
+fn must_call(request: &Object<'_>) -> bool {
+    let choice = request.some("tool_choice").map(hub::tool_choice);
+    matches!(
+        choice,
+        Some(Ok(ToolChoice::Required | ToolChoice::Named(_)))
+    ) && hub::tools(request).is_ok_and(|tools| !tools.is_empty())
 }
 
 /// The version in a model's name: `claude-opus-4-5-20251101` is 4.5. Dates are no versions.

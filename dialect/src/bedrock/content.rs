@@ -257,45 +257,7 @@ const fn default_point(ttl: Option<Cow<'_, str>>) -> CachePoint<'_> {
     }
 }
 
-/// A call's id as Bedrock takes it; other providers' may be longer, or have other characters. Equal
-/// ids stay equal, and different ones different.
+/// A call's id as Bedrock and Anthropic take it.
 fn call_id(id: Cow<'_, str>) -> Cow<'_, str> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
-    if !id.is_empty() && id.len() <= MAX_ID && id.chars().all(fits) {
-        return id;
-    }
-    const HASH: usize = 17;
-    let mut kept: String = id
-        .chars()
-        .take(MAX_ID - HASH)
-        .map(|c| if fits(c) { c } else { '_' })
-        .collect();
-    // FNV-1a: it has to tell ids of one conversation apart, nothing more.
-    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    kept.push_str(&format!("_{hash:016x}"));
-    Cow::Owned(kept)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_that_does_not_fit_is_replaced_by_one_that_does() {
-        let owned = |id: &str| call_id(Cow::Owned(id.to_owned())).into_owned();
-        assert_eq!(owned("call_1.a:b-c"), "call_1.a:b-c");
-        let long = "x".repeat(100);
-        for id in ["", "a|b", "ü", &long] {
-            let new = owned(id);
-            assert!(new.len() <= MAX_ID && !new.is_empty(), "{new}");
-            assert!(
-                new.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'),
-                "{new}"
-            );
-        }
-        assert_ne!(owned("a|b"), owned("a/b"));
-        assert_ne!(owned(&long), owned(&format!("{long}y")));
-    }
+    hub::call_id(id, MAX_ID, "_-")
 }

@@ -113,6 +113,9 @@ fn refuse(request: &mut Object<'_>, call: &Call<'_>, unsupported: &mut Unsupport
         unsupported.refuse_demands(request, &anthropic::SAMPLING);
     }
     unsupported.cool(request);
+    if matches!(Family::of(&call.config.model), Family::Claude(_)) {
+        anthropic::reconcile(request, unsupported);
+    }
     unsupported.leave_out_hints(request, &["prompt_cache_key", "prompt_cache_retention"]);
     unsupported.refuse_quirks(request, call);
 }

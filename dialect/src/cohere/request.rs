@@ -52,7 +52,9 @@ pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
     unsupported.refuse_demands(&mut request, &UNSUPPORTED);
     unsupported.refuse_quirks(&mut request, call);
     let mut rest = request.clone();
-    rest.retain(|name| !hub::is_read(name) && !TRANSLATED.contains(&name));
+    rest.retain(|name| {
+        !hub::is_read(name) && !TRANSLATED.contains(&name) && request.some(name).is_some()
+    });
     let mut messages = Vec::new();
     for (index, message) in hub::messages(&request)?.into_iter().enumerate() {
         if content::loses_thinking(&message) {

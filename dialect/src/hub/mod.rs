@@ -2,6 +2,7 @@
 //! Shapes: <https://platform.openai.com/docs/api-reference/chat>.
 
 mod answer;
+mod call_ids;
 mod chat_writer;
 mod choice;
 mod chunk;
@@ -19,6 +20,7 @@ mod usage;
 mod wanted;
 
 pub(crate) use answer::{CompletionChoice, FunctionCall, Message, Picture, ToolCall, completion};
+pub(crate) use call_ids::{call_id, short_call_id};
 pub(crate) use chat_writer::ChatWriter;
 pub(crate) use choice::{ToolChoice, stop, tool_choice};
 pub(crate) use chunk::{

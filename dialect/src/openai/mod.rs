@@ -6,6 +6,7 @@
 mod error;
 mod events;
 mod form;
+mod history;
 mod request;
 mod response;
 mod schema;

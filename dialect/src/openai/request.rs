@@ -4,7 +4,7 @@ use dragoman_proto::{ApiError, Dialect, Operation, UpstreamConfig};
 
 use serde_json::value::RawValue;
 
-use super::form;
+use super::{form, history};
 use crate::{
     hub::prepare,
     json::Object,
@@ -13,6 +13,18 @@ use crate::{
 
 const MAX_TOKENS: &str = "max_tokens";
 const MAX_COMPLETION_TOKENS: &str = "max_completion_tokens";
+
+/// What OpenAI's reasoning models do not take, and the value that asks for nothing
+/// (<https://platform.openai.com/docs/guides/latest-model#gpt-5-parameter-compatibility>).
+const SAMPLING: [(&str, &str); 7] = [
+    ("temperature", "1"),
+    ("top_p", "1"),
+    ("presence_penalty", "0"),
+    ("frequency_penalty", "0"),
+    ("logprobs", "false"),
+    ("top_logprobs", "0"),
+    ("logit_bias", "{}"),
+];
 
 /// The client's request for this deployment.
 pub(super) fn translate(call: &Call<'_>) -> Result<Translated, ApiError> {
@@ -38,6 +50,7 @@ fn object(call: &Call<'_>) -> Result<Translated, ApiError> {
     match call.admission.operation {
         Operation::ChatCompletions | Operation::Completions => {
             limit_chat(&mut request, call);
+            history::clean(&mut request, call.config, &mut unsupported);
             stream_options(&mut request, call, &mut response);
         }
         Operation::Responses => {
@@ -46,6 +59,7 @@ fn object(call: &Call<'_>) -> Result<Translated, ApiError> {
                 return Err(ApiError::invalid("background is not supported").param("background"));
             }
             limit(&mut request, "max_output_tokens", call);
+            history::clean_input(&mut request, &mut unsupported);
         }
         Operation::AudioSpeech => {
             let input: Option<String> = request.read("input");
@@ -60,6 +74,9 @@ fn object(call: &Call<'_>) -> Result<Translated, ApiError> {
             }
         }
         _ => {}
+    }
+    if is_unsampled(&request, call) {
+        unsupported.refuse_demands(&mut request, &SAMPLING);
     }
     rename(&mut request, &call.config.quirks.renamed);
     unsupported.refuse_quirks(&mut request, call);
@@ -164,6 +181,27 @@ pub(super) fn is_reasoning(model: &str) -> bool {
             Some(rest) => rest.is_empty() || rest.starts_with(['-', '.']),
             None => false,
         })
+}
+
+/// Whether a request is for one of OpenAI's own models while it reasons. From 5.1 on they do so only when
+/// they are asked to.
+fn is_unsampled(request: &Object<'_>, call: &Call<'_>) -> bool {
+    let model = call.config.model.as_str();
+    let asked = matches!(
+        call.admission.operation,
+        Operation::ChatCompletions | Operation::Responses
+    );
+    let reasons = is_openai_s_own(call.config)
+        && is_reasoning(model)
+        && is_openai_s(model)
+        && !model.contains("chat");
+    if !asked || !reasons || !model.contains("gpt-5.") {
+        return asked && reasons;
+    }
+    let effort: Option<String> = request
+        .read("reasoning_effort")
+        .or_else(|| request.object("reasoning").read("effort"));
+    effort.is_some_and(|effort| effort != "none")
 }
 
 /// Models that only OpenAI has, whoever serves them.

@@ -90,7 +90,13 @@ impl Content {
             "tool_result" => self.tool_result(block, pending, offer)?,
             "tool_addition" | "tool_removal" => offer.change(block, kind == "tool_addition")?,
             "tool_use" => {
-                self.calls.push(block.need_text("id")?.to_owned());
+                let id = block.need_text("id")?;
+                let fits = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+                if id.is_empty() || !id.chars().all(fits) {
+                    let message = "String should match pattern '^[a-zA-Z0-9_-]+$'";
+                    return Err(block.wrong("id", message));
+                }
+                self.calls.push(id.to_owned());
                 block.need_text("name")?;
                 block
                     .object("input")?

@@ -45,6 +45,10 @@ pub(super) fn read(json: &Value, betas: &str, counting: bool) -> Checked<(Asked,
     body.number("top_p", 0.0..=1.0)?;
     body.integer("top_k", 0..=i64::MAX)?;
     asked.reasoning = thinking(&mut body, &features, max_tokens, temperature)?;
+    if asked.reasoning && matches!(asked.choice, Choice::Any | Choice::Named(_)) {
+        let message = "Thinking may not be enabled when tool_choice forces tool use.";
+        return Err(body.wrong("tool_choice", message));
+    }
     if let Some(mut metadata) = body.object("metadata")? {
         metadata.text("user_id")?;
         metadata.finish()?;

@@ -50,6 +50,10 @@ fn read(mut body: Object<'_>) -> Checked<(Asked, Wanted)> {
         ..Asked::default()
     };
     sampling(&mut body)?;
+    if model.starts_with("o3") && body.any("temperature").is_some_and(|value| *value != 1) {
+        let message = "Only the default (1) value is supported with this model.";
+        return Err(body.wrong("temperature", message));
+    }
     asked.stop = body.texts("stop", 4)?;
     let legacy = body.integer("max_tokens", 1..=i64::MAX)?;
     let limit = body.integer("max_completion_tokens", 1..=i64::MAX)?;
