@@ -102,8 +102,12 @@ impl Operation {
         }
     }
 
-    /// The operation at `path`, which begins with `/`, has no query, and may begin with `/v1`.
+    /// The operation at `path`, which begins with `/`, has no query, and may begin with `/v1`. Cohere's
+    /// newer client asks for rankings at `/v2/rerank`, in the same shape.
     pub fn at(path: &str) -> Option<Self> {
+        if path == "/v2/rerank" {
+            return Some(Self::Rerank);
+        }
         let below = path.strip_prefix("/v1").unwrap_or(path);
         Self::ALL.into_iter().find(|op| op.path() == below)
     }
@@ -150,6 +154,11 @@ mod tests {
             assert_eq!(Operation::at(op.path()), Some(op));
             assert_eq!(Operation::at(&format!("/v1{}", op.path())), Some(op));
         }
+    }
+
+    #[test]
+    fn rankings_are_also_where_cohere_s_newer_client_asks_for_them() {
+        assert_eq!(Operation::at("/v2/rerank"), Some(Operation::Rerank));
     }
 
     #[test]
