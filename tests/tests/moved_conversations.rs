@@ -128,6 +128,28 @@ fn reasoning_that_was_told_of_another_model_does_not_reach_openai_s_own_response
 }
 
 #[test]
+fn messages_clients_bring_calls_of_others_to_anthropic() {
+    run(async {
+        let stack = &fixture().await.stack;
+        let id = "functions.weather:0";
+        let body = json!({
+            "model": "anthropic", "max_tokens": 50,
+            "tools": [{"name": "weather", "input_schema": {"type": "object"}}],
+            "messages": [
+                {"role": "user", "content": "How is it there?"},
+                {"role": "assistant", "content": [
+                    {"type": "tool_use", "id": id, "name": "weather", "input": {}},
+                ]},
+                {"role": "user", "content": [
+                    {"type": "tool_result", "tool_use_id": id, "content": "Rain."},
+                ]},
+            ],
+        });
+        stack.post("/v1/messages", &body).await.ok();
+    });
+}
+
+#[test]
 fn a_tool_that_must_be_called_goes_before_an_effort() {
     run(async {
         let stack = &fixture().await.stack;

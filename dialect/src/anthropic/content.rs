@@ -196,7 +196,7 @@ impl<'a> Conversation<'a> {
 }
 
 /// A call's id as Anthropic takes it: other providers' may have other characters.
-fn call_id(id: Cow<'_, str>) -> Cow<'_, str> {
+pub(super) fn call_id(id: Cow<'_, str>) -> Cow<'_, str> {
     hub::call_id(id, usize::MAX, "_-")
 }
 

@@ -3,6 +3,7 @@
 mod citations;
 mod content;
 mod error;
+mod foreign_ids;
 mod late_system;
 mod native;
 mod request;

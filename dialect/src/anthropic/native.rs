@@ -5,7 +5,7 @@ use dragoman_proto::{ApiError, Operation};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
-    error, headers, late_system, path,
+    error, foreign_ids, headers, late_system, path,
     schema::{StreamEvent, UsageIn},
     stream::{failure, is_unknown},
     thinking,
@@ -50,6 +50,9 @@ pub(super) fn request(call: &Call<'_>) -> Result<Translated, ApiError> {
     if let Some(messages) = without_foreign(&request) {
         request.set("messages", &messages);
         unsupported.leave_out("messages.citations");
+    }
+    if let Some(messages) = foreign_ids::fitted(&request) {
+        request.set("messages", &messages);
     }
     late_system::fold(&mut request, &call.config.model);
     if let Some(cap) = call.admission.output_cap
