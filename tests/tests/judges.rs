@@ -109,6 +109,19 @@ fn they_take_what_leaves_envoy() {
     });
 }
 
+/// The older asks at `/v1/rerank`, the newer at `/v2/rerank`.
+#[test]
+fn both_of_coheres_clients_read_rankings() {
+    run(async {
+        let provider = ScriptedProvider::start().await.expect("a provider");
+        let config = Config::new().cohere("cohere", &provider, "rerank-x");
+        let stack = Setup::new(&config).start().await.expect("a stack");
+        let root = format!("http://{}", stack.http);
+        let arguments = [root.as_ref(), "sk-test-master".as_ref()];
+        script("rerank_client.py", &arguments).await;
+    });
+}
+
 /// A part that is played wrongly would prove nothing of us.
 async fn plays(client: &str) {
     let provider = ScriptedProvider::start().await.expect("a provider");
