@@ -21,10 +21,12 @@ async fn fixture() -> &'static Fixture {
             let ollama = |prefix: &str, model: &str, base: &str| {
                 json!({"model": format!("{prefix}/{model}"), "api_base": format!("{root}{base}")})
             };
-            let azure = json!({
-                "model": "azure/my-gpt", "api_base": root, "api_version": "2024-10-21",
-                "api_key": "azure-key",
-            });
+            let azure = |version: &str| {
+                json!({
+                    "model": "azure/my-gpt", "api_base": root, "api_version": version,
+                    "api_key": "azure-key",
+                })
+            };
             let config = Config::new()
                 .deployment("ollama", ollama("ollama_chat", "llama3", "/v1"))
                 .deployment("ollama-plain", ollama("ollama", "llama3", ""))
@@ -33,7 +35,8 @@ async fn fixture() -> &'static Fixture {
                 .deployment("ollama!error-503", ollama("ollama", "x!error-503", ""))
                 .deployment("ollama!context-length", ollama("ollama", "x!context-length", ""))
                 .deployment("ollama!split", ollama("ollama", "x!split-3!crlf!open-end", ""))
-                .deployment("azure", azure)
+                .deployment("azure", azure("2024-10-21"))
+                .deployment("azure-responds", azure("2025-04-01-preview"))
                 .openai("openai", &provider, "gpt-x")
                 .openai("broken", &provider, "x!error-503")
                 .fallback("broken", &["ollama"])
@@ -256,5 +259,31 @@ fn azure_gets_deployment_version_and_key_where_it_wants_them() {
         assert_eq!(request.header("authorization"), None);
         let streamed = fixture.stack.stream_hello("azure").await;
         assert_eq!(streamed.said(), "You said: hello");
+    });
+}
+
+/// Older versions have no responses: they go through chat.
+#[test]
+fn azure_is_asked_for_responses_where_its_version_has_them() {
+    run(async {
+        let fixture = fixture().await;
+        for (alias, path, version) in [
+            ("azure-responds", "/openai/responses", "2025-04-01-preview"),
+            (
+                "azure",
+                "/openai/deployments/my-gpt/chat/completions",
+                "2024-10-21",
+            ),
+        ] {
+            let text = format!("{alias}, respond");
+            let body = json!({"model": alias, "input": text});
+            let answer = fixture.stack.post("/v1/responses", &body).await.ok();
+            let said = &answer["output"][0]["content"][0]["text"];
+            assert_eq!(said, &json!(format!("You said: {text}")));
+            let request = fixture.provider.request_with(&text);
+            assert_eq!(request.path, path);
+            assert_eq!(request.query, format!("api-version={version}"));
+            assert_eq!(request.json()["model"], "my-gpt");
+        }
     });
 }

@@ -31,10 +31,9 @@ fn translated(request: &Request) -> Result<Request, Answer> {
     let below = match request.path.strip_prefix("/openai/v1/") {
         Some(below) => below,
         None => {
-            let version = request.query.strip_prefix("api-version=20");
-            let path = request.path.strip_prefix("/openai/deployments/");
-            let path = version.and(path).ok_or_else(missing)?;
-            path.split_once('/').ok_or_else(missing)?.1
+            let version = request.query.strip_prefix("api-version=");
+            let version = version.filter(|version| version.starts_with("20"));
+            below(&request.path, version.ok_or_else(missing)?).ok_or_else(missing)?
         }
     };
     let mut headers = request.headers.clone();
@@ -44,4 +43,14 @@ fn translated(request: &Request) -> Result<Request, Answer> {
         headers,
         ..request.clone()
     })
+}
+
+/// What `path` is below the deployment, in a dated `version`. Responses name theirs in the body, and are
+/// there since the spring of 2025.
+fn below<'a>(path: &'a str, version: &str) -> Option<&'a str> {
+    if path == "/openai/responses" {
+        return (version >= "2025-03-01-preview").then_some("responses");
+    }
+    let below = path.strip_prefix("/openai/deployments/")?;
+    below.split_once('/').map(|(_, below)| below)
 }
