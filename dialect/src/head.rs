@@ -22,10 +22,21 @@ pub struct ResponseHead<'a> {
     pub content_encoding: Option<&'a str>,
     /// `retry-after`.
     pub retry_after: Option<&'a str>,
+    /// `retry-after-ms`, which OpenAI and Azure also tell.
+    pub retry_after_ms: Option<&'a str>,
     /// The type of an error, where a header tells it: `x-amzn-errortype`.
     pub error_type: Option<&'a str>,
     /// Input tokens, where a header counts them: `x-amzn-bedrock-input-token-count`.
     pub input_tokens: Option<&'a str>,
+}
+
+impl ResponseHead<'_> {
+    /// Whole seconds to wait, rounded up. A date counts as nothing: there is no clock here.
+    pub(crate) fn seconds_to_wait(&self) -> Option<u64> {
+        let number = |text: Option<&str>| text?.trim().parse::<u64>().ok();
+        let rounded_up = || Some(number(self.retry_after_ms)?.div_ceil(1000));
+        number(self.retry_after).or_else(rounded_up)
+    }
 }
 
 /// The head of the client's response.

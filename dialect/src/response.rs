@@ -81,7 +81,7 @@ impl ResponseTranslator {
         }
         let mut translator = Self {
             provider_status: head.status,
-            retry_after: head.retry_after.and_then(|text| text.trim().parse().ok()),
+            retry_after: head.seconds_to_wait(),
             error_type: head.error_type.map(str::to_owned),
             decoder: None,
             mode: Mode::Over,

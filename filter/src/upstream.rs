@@ -129,6 +129,7 @@ impl Upstream {
             content_type: find(&headers, "content-type"),
             content_encoding: find(&headers, "content-encoding"),
             retry_after: find(&headers, "retry-after"),
+            retry_after_ms: find(&headers, "retry-after-ms"),
             error_type: find(&headers, "x-amzn-errortype"),
             input_tokens: find(&headers, "x-amzn-bedrock-input-token-count"),
         };

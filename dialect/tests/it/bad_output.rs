@@ -214,16 +214,25 @@ fn an_error_that_is_a_web_page_has_its_status() {
 }
 
 #[test]
-fn retry_after_is_kept() {
-    let response = ResponseHead {
-        retry_after: Some("7"),
-        ..head(429, JSON)
-    };
-    let outcome = respond(&context("openai", ""), &response, [&b"{}"[..]]);
-    assert_eq!(
-        (outcome.head.status, outcome.head.retry_after),
-        (429, Some(7))
-    );
+fn retry_after_is_kept_in_whole_seconds() {
+    for (seconds, millis, expected) in [
+        (Some("7"), None, Some(7)),
+        (Some("7"), Some("6400"), Some(7)),
+        (None, Some("1"), Some(1)),
+        (None, Some("6400"), Some(7)),
+        (Some("Wed, 21 Oct 2026 07:28:00 GMT"), None, None),
+    ] {
+        let response = ResponseHead {
+            retry_after: seconds,
+            retry_after_ms: millis,
+            ..head(429, JSON)
+        };
+        let outcome = respond(&context("openai", ""), &response, [&b"{}"[..]]);
+        assert_eq!(
+            (outcome.head.status, outcome.head.retry_after),
+            (429, expected)
+        );
+    }
 }
 
 fn compressed(encoding: &str, body: &[u8]) -> Vec<u8> {
